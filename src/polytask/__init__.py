@@ -1,0 +1,59 @@
+"""polytask: train one model for many tasks, and know whether you should.
+
+Names are loaded when they are first used, so that `import polytask` is quick and loads neither torch nor pandas.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _PLACES
+    # ruff: noqa: F401
+    from polytask import balance, encoders, sharing, tasks
+    from polytask.balance import Engine
+    from polytask.catalogue import cite
+    from polytask.data import SplitSettings, Table, read
+    from polytask.experiment import Experiment, fit
+    from polytask.runs import Run, load
+    from polytask.tasks import Classification, Multilabel, Ordinal, Regression, Similarity
+    from polytask.train import EarlyStopping, Training
+
+#: Public name -> the module that holds it; "" marks the module itself.
+_PLACES = {
+    "balance": "",
+    "encoders": "",
+    "sharing": "",
+    "tasks": "",
+    "Engine": "polytask.balance",
+    "cite": "polytask.catalogue",
+    "SplitSettings": "polytask.data",
+    "Table": "polytask.data",
+    "read": "polytask.data",
+    "Experiment": "polytask.experiment",
+    "fit": "polytask.experiment",
+    "Run": "polytask.runs",
+    "load": "polytask.runs",
+    "Classification": "polytask.tasks",
+    "Multilabel": "polytask.tasks",
+    "Ordinal": "polytask.tasks",
+    "Regression": "polytask.tasks",
+    "Similarity": "polytask.tasks",
+    "EarlyStopping": "polytask.train",
+    "Training": "polytask.train",
+}
+
+__all__ = ["__version__", *_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'polytask' has no attribute {name!r}")
+    place = _PLACES[name]
+    found = getattr(import_module(place), name) if place else import_module(f"polytask.{name}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

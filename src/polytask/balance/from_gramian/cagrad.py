@@ -1,0 +1,110 @@
+"""CAGrad: near the mean gradient, the update that helps the worst-off task most."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.optimize import brentq
+from torch import Tensor
+
+from polytask.balance.base import Balancer
+from polytask.gradients import Engine, Signals, cone_projection, simplex_minimum, solve_live
+
+#: Below this length (gradients scaled to a mean squared norm of 1) a combination of gradients counts as zero: what
+#: rounding of G in float64 leaves.
+ZERO = 1e-7
+
+
+class CAGrad(Balancer):
+    """max over d of min_i ⟨g_i, d⟩ with ‖d − g₀‖ ≤ c‖g₀‖, where g₀ is the mean gradient.
+
+    d = g₀ + φ g_w/‖g_w‖ with φ = c‖g₀‖, g_w = Jᵀw, and w the minimum of g₀ᵀg_w + φ‖g_w‖ over the simplex.
+    c = 0 is the mean. For c < 1 the update still descends on the mean loss and its fixed points are those of the
+    mean; for c ≥ 1 it hurts no task, and stops at any Pareto stationary point.
+
+    The update has the length of a *mean* of the gradients: the learning rate of a sum is to be multiplied by the
+    number of tasks. A single task has the weight 1 + c, divided by what `rescale` says.
+
+    Args:
+        tasks: names of all tasks.
+        generator: not drawn from.
+        engine: how gradients are taken.
+        c: radius of the ball as a share of ‖g₀‖, at least 0.
+        rescale: divides the update by 1 (0, the paper's algorithm), by 1 + c² (1), or by 1 + c (2).
+
+    Raises:
+        ValueError: a negative c.
+
+    Paper: Liu, Liu, Jin, Stone and Liu, Conflict-Averse Gradient Descent for Multi-task Learning, NeurIPS 2021,
+    2110.14048.
+
+    Deviates: the dual is solved exactly, not by gradient steps with a constant under the root. Where a convex
+    combination of gradients vanishes and many d are best, the one nearest to g₀ is taken.
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
+    scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
+    paper: ClassVar[str | None] = "liu2021"
+
+    def __init__(
+        self,
+        tasks: Sequence[str],
+        generator: torch.Generator | None = None,
+        *,
+        engine: Engine = Engine(),
+        c: float = 0.4,
+        rescale: Literal[0, 1, 2] = 0,
+    ) -> None:
+        super().__init__(tasks, generator, engine=engine)
+        if not 0 <= c < float("inf"):
+            raise ValueError(f"cagrad: c={c}, a number of at least 0 is wanted, such as 0.4")
+        if rescale not in (0, 1, 2):
+            raise ValueError(f"cagrad: rescale={rescale}, one of 0 (none), 1 (1 + c²), 2 (1 + c) is wanted")
+        self.c = c
+        self.divisor = (1.0, 1.0 + c * c, 1.0 + c)[rescale]
+
+    def forward(self, signals: Signals) -> Float[Tensor, " present"]:
+        """b + φw/‖g_w‖, divided as `rescale` says."""
+
+        def solve(gramian: np.ndarray) -> np.ndarray:
+            # Tasks whose gradient vanished still count in the mean.
+            share = len(gramian) / len(signals.names)
+            return conflict_averse(gramian, self.c) * share
+
+        return solve_live(signals.gramian, solve, idle=1.0 / len(signals.names)) / self.divisor
+
+
+def conflict_averse(gramian: Float[np.ndarray, "tasks tasks"], c: float) -> Float[np.ndarray, " tasks"]:
+    """Weights of CAGrad's update, by a root in one dimension on top of an exact simplex problem.
+
+    √q = min over s > 0 of (q/s + s)/2 turns the dual, for fixed s, into the minimum over the simplex of
+    wᵀGw/2 + (s/φ)(Gb)ᵀw; s is the root of s = √(w(s)ᵀGw(s)), and the weights are b + φw/s.
+
+    A root at zero means g_w = 0: the constraint on d is not active, and the limit of the formula is the projection
+    of g₀ on the directions that hurt no task (zero where every task is part of the vanishing combination).
+
+    Args:
+        gramian: scaled to a mean diagonal of 1.
+        c: radius of the ball, as a share of ‖g₀‖.
+    """
+    mean = np.full(len(gramian), 1.0 / len(gramian))
+    slope = gramian @ mean
+    length = np.sqrt(max(mean @ slope, 0.0))
+    if c == 0 or length <= ZERO:
+        return mean
+    weights: np.ndarray | None = None
+
+    def gap(s: float) -> float:
+        nonlocal weights  # the last solution is the next start: the support hardly changes with s
+        weights = simplex_minimum(gramian, slope * (s / (c * length)), weights)
+        return float(s - np.sqrt(max(weights @ gramian @ weights, 0.0)))
+
+    lowest = 10 * ZERO
+    if gap(lowest) >= 0:
+        return cone_projection(gramian, mean)
+    highest = float(np.sqrt(gramian.diagonal().max())) * (1 + 1e-9)
+    s = brentq(gap, lowest, highest, xtol=1e-14, rtol=1e-14)
+    weights = simplex_minimum(gramian, slope * (s / (c * length)), weights)
+    return np.asarray(mean + c * length * weights / s)

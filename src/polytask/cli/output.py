@@ -1,0 +1,106 @@
+"""What the commands print: tables for people, JSON for machines."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table as Grid
+
+from polytask.catalogue import entries
+from polytask.errors import ConfigError
+from polytask.runs import Run, TaskScores, explained, finite
+
+
+def print_json(values: Any) -> None:
+    """Strict JSON: None for what is not a number."""
+    print(json.dumps(finite(values), ensure_ascii=False, indent=1))
+
+
+def print_run(run: Run, *, as_json: bool) -> None:
+    """What a training came to, on validation rows, and what to do next."""
+    metrics = run.metrics
+    if as_json:
+        print_json({"run": str(run.path), **metrics})
+        return
+    print(run.summary())
+    Console().print(_scores(run, metrics["validation"], "validation rows"))
+    print(f"next: polytask evaluate {run.path}    polytask predict {run.path} ROWS")
+
+
+def print_scores(run: Run, scores: dict[str, TaskScores], *, as_json: bool) -> None:
+    """Every metric of every task."""
+    if as_json:
+        print_json({"run": str(run.path), "scores": scores})
+        return
+    Console().print(_scores(run, scores, "test rows"))
+    print(f"Run: {run.path}")
+
+
+def _scores(run: Run, scores: dict[str, Any], rows: str) -> Grid:
+    grid = Grid(title=f"on {rows}", title_justify="left")
+    for heading, side in (("task", "left"), ("rows", "right"), ("metric", "left"), ("value", "right")):
+        grid.add_column(heading, justify=side)  # type: ignore[arg-type]
+    grid.add_column("skill", justify="right")
+    grid.add_column("also", justify="left")
+    for task in run.tasks:
+        if task.name not in scores:
+            continue
+        found = dict(scores[task.name])
+        metric = task.primary_metric(run.blueprint.fitted[task.name]).name
+        value, skill, count = found.pop(metric), found.pop("skill"), found.pop("rows")
+        found.pop("loss")
+        also = "  ".join(f"{name} {_number(other)}" for name, other in found.items())
+        grid.add_row(task.name, f"{count:,.0f}", metric, _number(value), _number(skill), also)
+    return grid
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{value:.4g}"
+
+
+def print_frame(frame: pd.DataFrame, *, as_json: bool) -> None:
+    """Rows to the terminal, as CSV or as JSON lines."""
+    if as_json:
+        print(frame.to_json(orient="records", lines=True), end="")
+    else:
+        frame.to_csv(sys.stdout, index=False)
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Rows to a file, whole or not at all.
+
+    Raises:
+        ConfigError: a suffix that is not known.
+        RunError: the file cannot be written.
+    """
+    writers = {
+        ".csv": lambda p: frame.to_csv(p, index=False),
+        ".parquet": lambda p: frame.to_parquet(p, index=False),
+        ".jsonl": lambda p: frame.to_json(p, orient="records", lines=True),
+    }
+    if path.suffix not in writers:
+        raise ConfigError(f"--out {path}: the suffix says the format: {', '.join(writers)}")
+    staged = path.with_name(f".{path.name}.new")
+    with explained(path):
+        try:
+            writers[path.suffix](staged)
+            staged.replace(path)
+        finally:
+            staged.unlink(missing_ok=True)
+
+
+def print_catalogues(names: Sequence[str], *, as_json: bool) -> None:
+    """Catalogues, one line a member."""
+    found = {name: entries(name) for name in names}
+    if as_json:
+        print_json({name: [vars(entry) for entry in rows] for name, rows in found.items()})
+        return
+    for name, rows in found.items():
+        print(f"{name}")
+        for entry in rows:
+            reads = f"  [reads {', '.join(entry.reads)}]" if entry.reads else ""
+            print(f"  {entry.name:<16} {entry.summary}{reads}")

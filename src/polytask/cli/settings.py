@@ -1,0 +1,110 @@
+"""From a command line to an Experiment: a run.yaml or a data file, tasks, and overrides."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polytask.config import Source
+from polytask.data import Table, infer_kind_of_task
+from polytask.errors import ConfigError, SchemaError, nearest
+from polytask.experiment import Experiment
+from polytask.yaml_file import read_yaml
+
+
+def read_fit(
+    source: Path, tasks: Sequence[str], settings: Sequence[str], given: Mapping[str, Any]
+) -> tuple[Experiment, Any]:
+    """The experiment a command line describes, and its data where they were read already.
+
+    Args:
+        source: a run.yaml, or a data file.
+        tasks: `name[=column][:kind]`, for a data file.
+        settings: `key.in.run.yaml=value`.
+        given: the same from options, by dotted key.
+
+    Raises:
+        ConfigError: a task or setting that cannot be read; says what would work.
+    """
+    is_yaml = source.suffix.lower() in (".yaml", ".yml")
+    data = None
+    if is_yaml:
+        values, place = read_yaml(source)
+        if tasks:
+            raise ConfigError(
+                f"--task names tasks of a data file, but {source} has its own under tasks:; edit it there"
+            )
+        _resolve_paths(values, source.parent)
+    else:
+        if not tasks:
+            raise ConfigError(
+                f"{source}: name what to predict: --task name, once a task (or write a run.yaml: polytask init)"
+            )
+        values, place = {"data": {"path": str(source)}, "tasks": {}}, Source("the command line")
+    for key, value in {**given, **dict(_setting(text) for text in settings)}.items():
+        _put(values, key.split("."), value)
+    if not is_yaml:
+        data = Table.of(source, kinds=values["data"].get("kinds"))
+        values["tasks"] = {name: entry for name, entry in (task_entry(text, data) for text in tasks)}
+        if len(values["tasks"]) < len(tasks):
+            raise ConfigError("two tasks have the same name; write --task another_name=column")
+    return Experiment.read(values, place), data
+
+
+def parse_task(text: str) -> tuple[str, str, str | None]:
+    """`name[=column][:kind]` as (name, column, kind or None).
+
+    Example:
+        >>> parse_task("sold=sold_in_30_days:classification"), parse_task("price")
+        (('sold', 'sold_in_30_days', 'classification'), ('price', 'price', None))
+    """
+    rest, _, kind = text.partition(":")
+    name, _, column = rest.partition("=")
+    if not name.strip():
+        raise ConfigError(f"--task {text!r}: write name, name=column or name=column:kind")
+    return name.strip(), (column or name).strip(), kind.strip() or None
+
+
+def task_entry(text: str, table: Table) -> tuple[str, dict[str, Any]]:
+    """One task as run.yaml writes it; its kind is inferred from the column where the text names none."""
+    name, column, kind = parse_task(text)
+    if column not in table.columns:
+        raise SchemaError(f"--task {text}: there is no column {column!r}; {nearest(column, table.columns)}")
+    entry: dict[str, Any] = {"kind": kind or infer_kind_of_task(table, column)}
+    return name, entry | ({} if column == name else {"column": column})
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text!r}: write key=value, such as train.learning_rate=0.01")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {text!r}: the value is malformed YAML") from None
+
+
+def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    for position, key in enumerate(keys[:-1]):
+        inner = values.setdefault(key, {})
+        if inner is None or isinstance(inner, str):  # `balancer: cagrad`, then balancer.cagrad.c=0.5
+            inner = values[key] = {} if inner is None or inner != keys[position + 1] else {inner: {}}
+        if not isinstance(inner, dict):
+            raise ConfigError(
+                f"--set {'.'.join(keys)}: {'.'.join(keys[: position + 1])} is {inner!r}, not a section"
+            )
+        values = inner
+    values[keys[-1]] = value
+
+
+def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
+    """Paths in a run.yaml are relative to its folder."""
+    data = values.get("data")
+    if not isinstance(data, dict):
+        return
+    path = data.get("path")
+    if isinstance(path, str):
+        data["path"] = str(folder / path)
+    elif isinstance(path, dict):
+        data["path"] = {name: str(folder / str(one)) for name, one in path.items()}

@@ -1,0 +1,100 @@
+"""`polytask init`: a commented run.yaml made from the data."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from polytask.catalogue import CATALOGUES
+from polytask.cli.settings import task_entry
+from polytask.data import Schema, Table, infer_kind_of_task
+from polytask.errors import ConfigError
+from polytask.runs import RunFolder, explained
+
+
+def write_template(data: Path, tasks: Sequence[str], out: Path, *, force: bool) -> None:
+    """Writes the file.
+
+    Args:
+        data: a data file.
+        tasks: `name[=column][:kind]`; where none is given, the last usable column stands in, to be edited.
+        out: the file to write.
+        force: overwrite it.
+
+    Raises:
+        ConfigError: the file exists.
+    """
+    if out.exists() and not force:
+        raise ConfigError(f"{out} exists; choose another --out, or --force to overwrite it")
+    table = Table.of(data)
+    chosen = dict(task_entry(text, table) for text in tasks)
+    if not chosen:
+        chosen = dict([task_entry(_guess(table.schema), table)])
+    try:
+        path = data.resolve().relative_to(out.resolve().parent)
+    except ValueError:
+        path = data.resolve()
+    text = _head(out, path, table.schema) + _tasks(chosen, table, guessed=not tasks) + _choices()
+    with explained(out):
+        RunFolder(out.parent).write(out.name, text)
+
+
+def _guess(schema: Schema) -> str:
+    """The last column that could be a target, with a name that a task can have."""
+    usable = [c for c in schema.columns if c.kind in ("number", "category", "boolean")]
+    if not usable:
+        raise ConfigError(
+            "no column could be a target (number, category or boolean); name one with --task name=column:kind"
+        )
+    name = usable[-1].name
+    safe = "".join(ch if ch.isalnum() or ch in "_-" else "_" for ch in name)[:64] or "target"
+    return name if safe == name else f"{safe}={name}"
+
+
+def _head(out: Path, path: Path, schema: Schema) -> str:
+    kinds = "".join(
+        f"    #   {column.name}: {column.kind}"
+        f"{f'  ({column.missing:,} missing)' if column.missing else ''}  e.g. {column.example}\n"
+        for column in schema.columns
+    )
+    return (
+        f"# polytask fit {out.name}\n"
+        f"data:\n"
+        f"  path: {json.dumps(str(path))}\n"
+        f"  ignore: []             # columns that are no inputs because they give a target away\n"
+        f"  kinds: {{}}              # where a kind below is wrong: {{zip: category}}\n"
+        f"  split: {{validation: 0.15, test: 0.15}}   # or by_group: column, by_time: column, column: column\n"
+        f"    # {schema.num_rows:,} rows; columns and their kinds:\n{kinds}"
+    )
+
+
+def _tasks(chosen: dict[str, dict[str, str]], table: Table, *, guessed: bool) -> str:
+    lines = ["tasks:" + ("                   # a guess: name what you want to predict" if guessed else "")]
+    for name, entry in chosen.items():
+        settings = ", ".join(
+            f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()
+        )
+        lines.append(f"  {name}: {{{settings}}}")
+    used = {entry.get("column", name) for name, entry in chosen.items()}
+    others = [
+        c for c in table.schema.columns if c.name not in used and c.kind in ("number", "category", "boolean")
+    ]
+    for column in others[:3]:
+        lines.append(f"  # {column.name}: {{kind: {infer_kind_of_task(table, column.name)}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _choices() -> str:
+    def names(catalogue: str) -> str:
+        return ", ".join(CATALOGUES[catalogue])
+
+    return f"""# encoder: mlp           # chosen by the inputs; one of: {names("encoders")}
+sharing: hard            # one of: {names("sharings")}
+balancer: sum            # one of: {names("balancers")}
+agenda: joint            # one of: {names("agendas")}
+train:
+  epochs: 50             # at most; early stopping ends sooner
+  learning_rate: 0.001
+  optimizer: adamw       # any of: polytask list optimizers
+  early_stopping: {{patience: 10}}
+seed: 0
+"""

@@ -1,0 +1,35 @@
+"""Where examples come from: Tables, their splits, preprocessing, targets, batches, and a lint."""
+
+from polytask.data.batch import Batch, Stream, TensorTable
+from polytask.data.lint import Finding, lint
+from polytask.data.prepared import PreprocessSettings
+from polytask.data.preprocess import Preprocessor, default_inputs
+from polytask.data.read import read
+from polytask.data.schema import KINDS, Column, Schema
+from polytask.data.split import Split, SplitSettings, make_split
+from polytask.data.table import Table
+from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, target_cells
+
+__all__ = [
+    "KINDS",
+    "Batch",
+    "Column",
+    "Finding",
+    "PreprocessSettings",
+    "Preprocessor",
+    "Schema",
+    "Split",
+    "SplitSettings",
+    "Stream",
+    "Table",
+    "Targets",
+    "TensorTable",
+    "default_inputs",
+    "encode_targets",
+    "fit_task",
+    "infer_kind_of_task",
+    "lint",
+    "make_split",
+    "read",
+    "target_cells",
+]

@@ -1,0 +1,275 @@
+"""What training rows taught about one input column, and how its cells become numbers or codes from then on.
+
+One frozen class a kind. `fit` returns None for a column that is constant in training: it can tell a model
+nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from polytask.data.cells import booleans_of, keys_of, numbers_of, times_of
+from polytask.data.table import Table
+
+#: Farther from the centre than this, in spreads, all values are alike (and float32 still holds their
+#: squares).
+FARTHEST = 1e15
+#: Cycles of a date: name -> number of days in one.
+CYCLES = {"day of year": 365.25, "weekday": 7.0, "hour": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessSettings:
+    """How inputs are prepared.
+
+    Args:
+        numbers: "robust": (x − median) / (third − first quartile), then x / sqrt(1 + (x / 3)²), which never
+            leaves (−3, 3); "standard": (x − mean) / standard deviation.
+        min_count: a category that fewer training rows have than this shares the code of those never seen,
+            which is thereby trained.
+
+    Raises:
+        ValueError: a setting that cannot be.
+
+    Paper: Holzmüller, Grinsztajn, Steinwart: Better by default: strong pre-tuned MLPs and boosted trees on
+        tabular data, NeurIPS 2024, arXiv 2407.04491 (the robust scaling and smooth clipping).
+    """
+
+    numbers: Literal["robust", "standard"] = "robust"
+    min_count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.numbers not in ("robust", "standard"):
+            raise ValueError(f"numbers={self.numbers!r}: 'robust' or 'standard' is wanted")
+        if self.min_count < 1:
+            raise ValueError(f"min_count={self.min_count}: a number of rows >= 1 is wanted")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A centre, a spread, and whether what lies far out is clipped smoothly.
+
+    Attributes:
+        center: subtracted.
+        spread: divided by; 0 where all training values were one.
+        clip: whether x / sqrt(1 + (x / 3)²) follows.
+    """
+
+    center: float
+    spread: float
+    clip: bool
+
+    @classmethod
+    def fit(cls, values: np.ndarray, how: str) -> "Scale":
+        """Learns it from the values present (NaN is not)."""
+        values = values[~np.isnan(values)]
+        if not len(values) or values.min() == values.max():
+            return cls(0.0, 0.0, how == "robust")
+        if how == "standard":
+            return cls(float(values.mean()), float(values.std()), False)
+        low, center, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
+        # Where most values are one, the quartiles say nothing about the rest.
+        return cls(center, high - low or float(values.max() - values.min()) / 2, True)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Scaled values; missing ones are 0, the centre."""
+        with np.errstate(over="ignore"):
+            scaled = np.clip((values - self.center) / self.spread, -FARTHEST, FARTHEST)
+        if self.clip:
+            scaled = 3 * scaled / np.hypot(3, scaled)
+        return np.where(np.isnan(values), 0.0, scaled)
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A number: scaled, with an indicator of missing cells where training had some.
+
+    Attributes:
+        name: of the column.
+        has_missing: whether training had missing cells.
+        center: see `Scale`.
+        spread: see `Scale`; 0: the value is left out, only the indicator varies.
+        clip: see `Scale`.
+    """
+
+    name: str
+    has_missing: bool
+    center: float
+    spread: float
+    clip: bool
+
+    @classmethod
+    def fit(
+        cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings
+    ) -> "NumberColumn | None":
+        """Learns from these rows; None for a constant column."""
+        values = numbers_of(table, name)[rows]
+        scale = Scale.fit(values, settings.numbers)
+        has_missing = _varies(np.isnan(values))
+        return (
+            cls(name, has_missing, scale.center, scale.spread, scale.clip)
+            if scale.spread or has_missing
+            else None
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The number columns it becomes."""
+        return [self.name] * bool(self.spread) + [f"{self.name} is missing"] * self.has_missing
+
+    def numbers(self, table: Table, rows: np.ndarray) -> list[np.ndarray]:
+        """One array a name."""
+        values = numbers_of(table, self.name)[rows]
+        scaled = [Scale(self.center, self.spread, self.clip)(values)] if self.spread else []
+        return scaled + [np.isnan(values)] * self.has_missing
+
+
+@dataclass(frozen=True)
+class BooleanColumn:
+    """True (1) or false (0, missing cells too), with an indicator of missing cells where training had some.
+
+    Attributes:
+        name: of the column.
+        has_missing: whether training had missing cells.
+        is_varied: whether training had both values.
+    """
+
+    name: str
+    has_missing: bool
+    is_varied: bool
+
+    @classmethod
+    def fit(
+        cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings
+    ) -> "BooleanColumn | None":
+        """Learns from these rows; None for a constant column."""
+        values = booleans_of(table, name)[rows]
+        is_varied = _varies(values[~np.isnan(values)])
+        has_missing = _varies(np.isnan(values))
+        return cls(name, has_missing, is_varied) if is_varied or has_missing else None
+
+    @property
+    def names(self) -> list[str]:
+        """The number columns it becomes."""
+        return [self.name] * self.is_varied + [f"{self.name} is missing"] * self.has_missing
+
+    def numbers(self, table: Table, rows: np.ndarray) -> list[np.ndarray]:
+        """One array a name."""
+        values = booleans_of(table, self.name)[rows]
+        return [np.nan_to_num(values)] * self.is_varied + [np.isnan(values)] * self.has_missing
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """A date: scaled days, and sine and cosine of those of its cycles that vary in training.
+
+    Attributes:
+        name: of the column.
+        has_missing: whether training had missing cells.
+        center: in days since 1970.
+        spread: in days.
+        clip: see `Scale`.
+        cycles: a choice of `CYCLES`.
+    """
+
+    name: str
+    has_missing: bool
+    center: float
+    spread: float
+    clip: bool
+    cycles: tuple[str, ...]
+
+    @classmethod
+    def fit(
+        cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings
+    ) -> "DateColumn | None":
+        """Learns from these rows; None for a constant column."""
+        times = times_of(table, name)[rows]
+        scale = Scale.fit(_days(times), settings.numbers)
+        has_missing = _varies(np.isnat(times))
+        if not scale.spread and not has_missing:
+            return None
+        known = times[~np.isnat(times)]
+        cycles = tuple(cycle for cycle in CYCLES if _varies(np.floor(24 * _phase(known, cycle))))
+        return cls(name, has_missing, scale.center, scale.spread, scale.clip, cycles)
+
+    @property
+    def names(self) -> list[str]:
+        """The number columns it becomes."""
+        cycles = [f"{self.name} {cycle} {part}" for cycle in self.cycles for part in ("sine", "cosine")]
+        return [self.name] * bool(self.spread) + cycles + [f"{self.name} is missing"] * self.has_missing
+
+    def numbers(self, table: Table, rows: np.ndarray) -> list[np.ndarray]:
+        """One array a name."""
+        times = times_of(table, self.name)[rows]
+        is_missing = np.isnat(times)
+        scaled = [Scale(self.center, self.spread, self.clip)(_days(times))] if self.spread else []
+        for cycle in self.cycles:
+            angle = 2 * np.pi * _phase(times, cycle) / CYCLES[cycle]
+            scaled += [np.where(is_missing, 0.0, np.sin(angle)), np.where(is_missing, 0.0, np.cos(angle))]
+        return scaled + [is_missing] * self.has_missing
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A category: code 0 missing, 1 not seen in training, 2 … the known ones in order.
+
+    Attributes:
+        name: of the column.
+        vocabulary: the known categories, as `keys_of` writes them.
+    """
+
+    name: str
+    vocabulary: tuple[str, ...]
+
+    @classmethod
+    def fit(
+        cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings
+    ) -> "CategoryColumn | None":
+        """Learns from these rows; None for a constant column."""
+        keys, present = (cells[rows] for cells in keys_of(table, name))
+        codes, found = pd.factorize(keys[present])
+        counts = np.bincount(codes, minlength=len(found))
+        known = tuple(sorted(found[counts >= settings.min_count].tolist()))
+        num_codes = len(known) + bool((counts < settings.min_count).any()) + (not present.all())
+        return cls(name, known) if num_codes > 1 else None
+
+    @property
+    def num_codes(self) -> int:
+        """Number of codes, those for missing and not seen included."""
+        return 2 + len(self.vocabulary)
+
+    def codes(self, table: Table, rows: np.ndarray) -> np.ndarray:
+        """int64 `[rows]`."""
+        keys, present = (cells[rows] for cells in keys_of(table, self.name))
+        code_of = {key: code for code, key in enumerate(self.vocabulary, start=2)}
+        codes = np.zeros(len(keys), dtype=np.int64)
+        levels, found = pd.factorize(keys[present])
+        codes[present] = np.array([_code(key, code_of) for key in found], dtype=np.int64)[levels]
+        return codes
+
+
+def _code(key: str, code_of: dict[str, int]) -> int:
+    """The code of a key; a new one may be a known number or truth value written otherwise ("1.0", "true")."""
+    other = key.capitalize() if key.lower() in ("true", "false") else key.removesuffix(".0")
+    return code_of.get(key, code_of.get(other, 1))
+
+
+def _varies(values: np.ndarray) -> bool:
+    return len(values) > 0 and bool((values != values[0]).any())
+
+
+def _days(times: np.ndarray) -> np.ndarray:
+    return np.where(np.isnat(times), np.nan, times.astype("datetime64[us]").astype(np.int64) / 86_400e6)
+
+
+def _phase(times: np.ndarray, cycle: str) -> np.ndarray:
+    """How far into its cycle each time is, in days."""
+    day = times.astype("datetime64[D]")
+    if cycle == "hour":
+        return (times - day) / np.timedelta64(1, "D")
+    if cycle == "weekday":  # whole days from Monday; 1970-01-01 was a Thursday
+        return np.where(np.isnat(day), 0, (day.astype(np.int64) + 3) % 7).astype(np.float64)
+    return (day - times.astype("datetime64[Y]").astype("datetime64[D]")) / np.timedelta64(1, "D")

@@ -1,0 +1,262 @@
+"""Which rows train, which choose, which judge: made once, by one seed, for all tasks at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from polytask.data.cells import keys_of, numbers_of, times_of
+from polytask.data.stratify import assign, labels_of
+from polytask.data.table import Table
+from polytask.data.targets import target_cells
+from polytask.errors import SchemaError, nearest
+from polytask.tasks import Task
+
+TRAIN, VALIDATION, TEST, DROPPED = 0, 1, 2, -1
+#: Names of the parts, as `Split.rows` and a saved split write them.
+PARTS = {"train": TRAIN, "validation": VALIDATION, "test": TEST, "dropped": DROPPED}
+#: How a split column may name them.
+_WRITTEN = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "val": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings:
+    """How rows are split.
+
+    Args:
+        validation: share of rows for validation, > 0.
+        test: share of rows for the test, >= 0; 0: no test part.
+        by_group: a column whose groups of rows stay on one side.
+        by_time: a column of dates or numbers: the earliest rows train, the next validate, the last test; rows
+            of one time stay together.
+        column: a column that says it: train, valid (validation, val, dev), test, in any case. Where it has no
+            validation rows, `validation` of its training rows are drawn at random.
+        stratify: whether every part gets its share of every class, label and range of values of every task.
+
+    Raises:
+        ValueError: a share out of range, or choices that exclude each other.
+    """
+
+    validation: float = 0.15
+    test: float = 0.15
+    by_group: str | None = None
+    by_time: str | None = None
+    column: str | None = None
+    stratify: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.validation < 1:
+            raise ValueError(
+                f"split: validation={self.validation} is out of range; a share in (0, 1) is wanted, as 0.15"
+            )
+        if not 0 <= self.test < 1:
+            raise ValueError(f"split: test={self.test} is out of range; a share in [0, 1) is wanted, as 0.15")
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"split: validation={self.validation} and test={self.test} leave no rows to train on; "
+                f"their sum has to be below 1"
+            )
+        if self.by_time and (self.by_group or self.column):
+            other = "by_group" if self.by_group else "column"
+            raise ValueError(f"split: by_time and {other} exclude each other; choose one")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The part of every row.
+
+    Attributes:
+        parts: int8 `[rows]`: 0 train, 1 validation, 2 test, -1 dropped (no task has a target there).
+    """
+
+    parts: np.ndarray
+
+    def rows(self, part: int | str) -> np.ndarray:
+        """Positions of the rows of a part, ascending.
+
+        Raises:
+            ValueError: no such part.
+        """
+        if part not in PARTS and part not in PARTS.values():
+            raise ValueError(f"there is no part {part!r}; {nearest(str(part), PARTS)}")
+        return np.flatnonzero(self.parts == PARTS.get(str(part), part))
+
+    def counts(self) -> dict[str, int]:
+        """Number of rows of each part, by its name."""
+        return {name: int((self.parts == part).sum()) for name, part in PARTS.items()}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Columns `row` and `part` (its name), to be saved."""
+        names = {part: name for name, part in PARTS.items()}
+        return pd.DataFrame(
+            {"row": np.arange(len(self.parts)), "part": [names[part] for part in self.parts.tolist()]}
+        )
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> "Split":
+        """Reads what `to_frame` gave.
+
+        Raises:
+            SchemaError: the frame is no split.
+        """
+        if not {"row", "part"} <= set(frame.columns):
+            raise SchemaError(f"a saved split has the columns 'row' and 'part', got {list(frame.columns)}")
+        rows = frame["row"].to_numpy()
+        known = frame["part"].isin(list(PARTS)).to_numpy()
+        if not known.all():
+            raise SchemaError(
+                f"a saved split names the part {frame['part'][~known].iloc[0]!r}; known: {', '.join(PARTS)}"
+            )
+        if not np.array_equal(np.sort(rows), np.arange(len(rows))):
+            raise SchemaError(
+                f"a saved split names every row once, from 0 to {len(rows) - 1}; this one does not"
+            )
+        parts = np.empty(len(rows), dtype=np.int8)
+        parts[rows] = [PARTS[name] for name in frame["part"]]
+        return cls(parts)
+
+
+def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings, seed: int) -> Split:
+    """Splits the rows of a table for all tasks at once.
+
+    Rows in which every target is missing are dropped. Random parts are stratified over all tasks together
+    (iterative stratification, missing labels included), unless `settings.stratify` is off; Similarity tasks,
+    whose classes are identities, are not stratified.
+
+    Raises:
+        SchemaError: an unknown column, cells that cannot split, or a part without rows; says what would work.
+
+    Paper: Sechidis, Tsoumakas, Vlahavas: On the stratification of multi-label data, ECML PKDD 2011.
+    """
+    for column in (settings.by_group, settings.by_time, settings.column):
+        if column is not None and column not in table.columns:
+            raise SchemaError(f"split: there is no column {column!r}; {nearest(column, table.columns)}")
+    kept = np.zeros(table.num_rows, dtype=bool)
+    for task in tasks:
+        kept |= target_cells(table, task)[1].reshape(table.num_rows, -1).any(axis=1)
+    rows = np.flatnonzero(kept)
+    if not len(rows):
+        names = ", ".join(column for task in tasks for column in task.columns)
+        raise SchemaError(f"split: in none of the {table.num_rows} rows is a target present ({names})")
+    parts = np.full(table.num_rows, DROPPED, dtype=np.int8)
+    if settings.by_time:
+        parts[rows] = _by_time(table, settings.by_time, rows, settings)
+    elif settings.column:
+        parts[rows] = _by_column(table, settings.column, rows)
+        if VALIDATION not in parts:
+            train = np.flatnonzero(parts == TRAIN)
+            shares = {TRAIN: 1 - settings.validation, VALIDATION: settings.validation}
+            parts[train] = _at_random(table, tasks, settings, train, shares, seed)
+    else:
+        shares = {
+            TRAIN: 1 - settings.validation - settings.test,
+            VALIDATION: settings.validation,
+            TEST: settings.test,
+        }
+        parts[rows] = _at_random(
+            table, tasks, settings, rows, {k: s for k, s in shares.items() if s > 0}, seed
+        )
+    wanted = [TRAIN, VALIDATION] + [TEST] * (settings.test > 0 and not settings.column)
+    _check_parts(parts, wanted, table, settings)
+    return Split(parts)
+
+
+def _at_random(
+    table: Table,
+    tasks: Sequence[Task],
+    settings: SplitSettings,
+    rows: np.ndarray,
+    shares: Mapping[int, float],
+    seed: int,
+) -> np.ndarray:
+    groups = _groups(table, settings.by_group, rows) if settings.by_group else None
+    labels = labels_of(table, tasks, rows) if settings.stratify else np.zeros((len(rows), 1), dtype=np.int64)
+    drawn = assign(labels, groups, list(shares.values()), np.random.default_rng(seed))
+    return np.array(list(shares))[drawn]
+
+
+def _groups(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
+    keys, present = keys_of(table, column)
+    missing = int((~present[rows]).sum())
+    if missing:
+        raise SchemaError(
+            f"split: the group column {column!r} is missing in {missing} of {len(rows)} rows, the first in "
+            "row "
+            f"{rows[np.argmax(~present[rows])]}; fill it in, for instance with a group of its own for each "
+            "row"
+        )
+    return pd.factorize(keys[rows])[0]
+
+
+def _by_time(table: Table, column: str, rows: np.ndarray, settings: SplitSettings) -> np.ndarray:
+    present = table.mask(column)[rows]
+    if not present.all():
+        raise SchemaError(
+            f"split: the time column {column!r} is missing in {int((~present).sum())} of {len(rows)} rows, "
+            "the first in "
+            f"row {rows[np.argmax(~present)]}; fill it in or leave these rows out"
+        )
+    kind = table.kind(column)
+    if kind not in ("date", "number"):
+        raise SchemaError(
+            f"split: the column {column!r} is of kind {kind}, which has no order in time; a date or number "
+            "has"
+        )
+    times = (times_of if kind == "date" else numbers_of)(table, column)[rows]
+    order = np.sort(times)
+    # A border stands before the first row of its time, so that rows of one time are never on two sides.
+    shares = (1 - settings.validation - settings.test, 1 - settings.test)
+    borders = [int(np.searchsorted(order, order[min(round(s * len(order)), len(order) - 1)])) for s in shares]
+    ranks = np.searchsorted(order, times)
+    last = len(order) if settings.test == 0 else borders[1]
+    return np.where(ranks < borders[0], TRAIN, np.where(ranks < last, VALIDATION, TEST))
+
+
+def _by_column(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
+    keys, present = keys_of(table, column)
+    if not present[rows].all():
+        missing = rows[~present[rows]]
+        raise SchemaError(
+            f"split: the column {column!r} is missing in {len(missing)} of {len(rows)} rows, the first in "
+            f"row {missing[0]}; "
+            f"write train, valid or test there"
+        )
+    parts = np.array([_WRITTEN.get(str(key).strip().lower(), DROPPED) for key in keys[rows]])
+    if (parts == DROPPED).any():
+        row = rows[np.argmax(parts == DROPPED)]
+        raise SchemaError(
+            f"split: the column {column!r} says {keys[row]!r} in row {row}; train, valid (validation, val, "
+            "dev) or test "
+            f"is wanted"
+        )
+    return parts
+
+
+def _check_parts(parts: np.ndarray, wanted: Sequence[int], table: Table, settings: SplitSettings) -> None:
+    counts = Split(parts).counts()
+    for name in (name for name, part in PARTS.items() if part in wanted and not counts[name]):
+        kept = len(parts) - counts["dropped"]
+        what, remedy = f"{kept} rows", "give more rows or a larger share"
+        if settings.column:
+            remedy = f"write it into the column {settings.column!r}"
+        elif settings.by_group:
+            present = np.flatnonzero(parts != DROPPED)
+            num_groups = len(np.unique(_groups(table, settings.by_group, present)))
+            what += f" in {num_groups} groups of {settings.by_group!r}"
+            remedy = "give at least one group for each part, a larger share, or split without by_group"
+        elif settings.by_time:
+            remedy = f"give more rows with different times in {settings.by_time!r} or a larger share"
+        raise SchemaError(
+            f"split: the {name} part would have 0 of {what} (validation={settings.validation}, "
+            f"test={settings.test}); "
+            f"{remedy}"
+        )

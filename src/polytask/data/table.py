@@ -1,0 +1,256 @@
+"""A Table: rows are examples, columns are inputs and targets, and any cell may be missing."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from polytask.data.schema import KINDS, Schema, describe, infer_kind
+from polytask.errors import SchemaError, nearest
+
+
+class Table:
+    """Rows of examples with named columns, over a pandas DataFrame.
+
+    A cell is missing where it is None, NaN, NaT or `pd.NA`. Rows are counted from 0, in errors too. The index
+    of the DataFrame is not data: `frame.reset_index()` first to keep it as a column.
+
+    Args:
+        frame: the cells; it is not changed.
+        kinds: column name -> kind, where `infer_kind` would choose another one.
+        source: the file it was read from; relative paths of pictures start at its folder.
+
+    Raises:
+        SchemaError: no rows, no columns, a name that stands twice or is no string, an unknown kind or column
+            in `kinds`.
+
+    Example:
+        >>> table = Table(pd.DataFrame({"rooms": [3, None, 4], "sold": ["yes", "no", None]}))
+        >>> table.kind("sold"), table.mask("rooms").tolist()
+        ('category', [True, False, True])
+    """
+
+    def __init__(
+        self, frame: pd.DataFrame, *, kinds: Mapping[str, str] | None = None, source: Path | None = None
+    ) -> None:
+        self.source = source
+        _check_frame(frame, f"{source}: " if source else "")
+        self.frame = _without_arrow_types(frame.reset_index(drop=True))
+        self.columns: tuple[str, ...] = tuple(frame.columns)
+        for name, kind in (kinds or {}).items():
+            self._check_name(name)
+            if kind not in KINDS:
+                raise SchemaError(f"column {name!r}: unknown kind {kind!r}; {nearest(kind, KINDS)}")
+        self.overrides: dict[str, str] = dict(kinds or {})
+        self._kinds = dict(self.overrides)
+        self._masks: dict[str, np.ndarray] = {}
+
+    @classmethod
+    def of(cls, data: Any, *, kinds: Mapping[str, str] | None = None) -> "Table":
+        """A Table from whatever holds one: a Table, a DataFrame, an Arrow table, a path.
+
+        Raises:
+            SchemaError: it holds none, or see `Table` and `read`.
+        """
+        if isinstance(data, Table):
+            return data if not kinds else cls(data.frame, kinds={**data.overrides, **kinds}, source=data.source)
+        if isinstance(data, pd.DataFrame):
+            return cls(data, kinds=kinds)
+        if isinstance(data, pa.Table):
+            return cls(frame_of_arrow(data), kinds=kinds)
+        if isinstance(data, (str, Path)):
+            from polytask.data.read import read  # read makes Tables, so it stands above this file
+
+            return read(data, kinds=kinds)
+        raise SchemaError(
+            "a table is a path, a pandas DataFrame, a pyarrow Table or a polytask Table, got "
+            f"{type(data).__name__}"
+        )
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        return len(self.frame)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """Kind, missing cells, different values and an example of every column."""
+        columns = tuple(describe(self.frame[name], name, self.kind(name)) for name in self.columns)
+        return Schema(columns, self.num_rows)
+
+    def kind(self, name: str) -> str:
+        """The kind of a column: as overridden, or as `infer_kind` sees it."""
+        if name not in self._kinds:
+            self._kinds[name] = infer_kind(self._series(name))
+        return self._kinds[name]
+
+    def mask(self, name: str) -> np.ndarray:
+        """True where the cell is present; `[rows]`, not to be changed."""
+        if name not in self._masks:
+            series = self._series(name)
+            present = series.notna().to_numpy(dtype=bool)
+            if isinstance(series.dtype, pd.api.extensions.ExtensionDtype) and series.dtype.kind == "f":
+                # Nullable floats tell NaN from NA; to us both are missing.
+                present = present & ~np.isnan(series.to_numpy(dtype=float, na_value=0.0))
+            self._masks[name] = present
+        return self._masks[name]
+
+    def values(self, name: str) -> np.ndarray:
+        """Raw cells as numpy, `[rows]` (objects for strings); what stands in missing cells means nothing."""
+        series = self._series(name)
+        dtype: Any = series.dtype
+        if isinstance(dtype, pd.CategoricalDtype):
+            categories = np.asarray(series.cat.categories)
+            if not len(categories):
+                return np.full(len(series), None, dtype=object)
+            return categories[series.cat.codes.to_numpy()]  # code -1, missing, reads the last one
+        if isinstance(dtype, pd.DatetimeTZDtype):
+            return series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        if isinstance(dtype, pd.api.extensions.ExtensionDtype):
+            plain: Any = getattr(dtype, "numpy_dtype", np.dtype(object))  # of nullable numbers and booleans
+            return (
+                series.to_numpy(dtype=plain, na_value=plain.type(0))
+                if plain.kind in "iufb"
+                else np.asarray(series)
+            )
+        return series.to_numpy()
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """These rows (positions, or true/false for each), with the kinds of the whole table."""
+        kinds = {name: self.kind(name) for name in self.columns}
+        return Table(self.frame.iloc[rows], kinds=kinds, source=self.source)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over names, types and cells of all columns, in hexadecimal: the same in every process."""
+        digest = hashlib.sha256()
+        for name in self.columns:
+            series = self.frame[name]
+            digest.update(f"{name}\0{series.dtype}\0{len(series)}\0".encode())
+            digest.update(_hash_column(series).astype("<u8").tobytes())
+        return digest.hexdigest()
+
+    def show(self) -> str:
+        """The schema as a small text table."""
+        rows = [("column", "kind", "missing", "different", "example")]
+        for column in self.schema.columns:
+            unique = "" if column.unique is None else str(column.unique)
+            rows.append((column.name, column.kind, str(column.missing or ""), unique, column.example))
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        lines = [
+            "  ".join(
+                [*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]
+            ).rstrip()
+            for row in rows
+        ]
+        return "\n".join([f"{self.num_rows} rows × {len(self.columns)} columns", *lines])
+
+    def __repr__(self) -> str:
+        return self.show()
+
+    def _check_name(self, name: str) -> None:
+        if name not in self.columns:
+            raise SchemaError(f"there is no column {name!r}; {nearest(name, self.columns)}")
+
+    def _series(self, name: str) -> pd.Series:
+        self._check_name(name)
+        return self.frame[name]
+
+
+def frame_of_arrow(table: pa.Table) -> pd.DataFrame:
+    """An Arrow table as a DataFrame; integers and booleans with missing cells keep every digit.
+
+    Raises:
+        SchemaError: a column of a type that pandas cannot hold.
+    """
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if twice:
+        raise SchemaError(
+            f"the column {twice[0]!r} stands {table.column_names.count(twice[0])} times; name each once"
+        )
+    try:
+        frame = table.to_pandas()
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise SchemaError(f"pandas cannot hold these columns: {str(error).splitlines()[0]}") from None
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    for field in table.schema:
+        if field.name in frame.columns and field.type in _NULLABLE and table.column(field.name).null_count:
+            frame[field.name] = _nullable(table.column(field.name))
+    return frame
+
+
+#: Arrow types that numpy holds only without missing cells, and the pandas type that holds them with.
+_NULLABLE: dict[pa.DataType, Any] = {
+    pa.bool_(): pd.BooleanDtype(),
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+}
+
+
+def _nullable(column: pa.ChunkedArray) -> pd.Series:
+    return column.to_pandas(types_mapper=_NULLABLE.get)
+
+
+def _without_arrow_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of `ArrowDtype` as numpy, nullable or object ones: those know lists, decimals and dates."""
+    found = [name for name in frame.columns if isinstance(frame[name].dtype, pd.ArrowDtype)]
+    if not found:
+        return frame
+    plain = frame_of_arrow(pa.table({name: pa.chunked_array(pa.array(frame[name])) for name in found}))
+    return frame.assign(**{name: plain[name] for name in found})
+
+
+def _check_frame(frame: pd.DataFrame, place: str) -> None:
+    if not len(frame.columns):
+        raise SchemaError(f"{place}the table has no columns")
+    for name in frame.columns:
+        if not isinstance(name, str) or not name:
+            raise SchemaError(
+                f"{place}the column name {name!r} is no string; frame.columns = frame.columns.map(str) "
+                "makes them so"
+            )
+    twice = [name for name, count in Counter(frame.columns).items() if count > 1]
+    if twice:
+        raise SchemaError(
+            f"{place}the column {twice[0]!r} stands {list(frame.columns).count(twice[0])} times; name each "
+            "once"
+        )
+    if not len(frame):
+        raise SchemaError(f"{place}the table has columns but 0 rows")
+
+
+def hash_rows(table: Table, columns: Sequence[str]) -> np.ndarray:
+    """A number for each row, `[rows]` uint64, the same for rows with the same cells in these columns."""
+    hashes = np.zeros(table.num_rows, dtype=np.uint64)
+    for name in columns:
+        # Multiplied before each addition, so that swapped cells do not cancel.
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + _hash_column(table.frame[name])
+    return hashes
+
+
+def _hash_column(series: pd.Series) -> np.ndarray:
+    try:
+        return pd.util.hash_pandas_object(series, index=False).to_numpy()
+    except TypeError:  # cells that do not hash: arrays, lists, records
+        digests = [hashlib.sha256(_bytes_of(cell)).digest()[:8] for cell in series]
+        return np.frombuffer(b"".join(digests), dtype="<u8")
+
+
+def _bytes_of(cell: Any) -> bytes:
+    if isinstance(cell, np.ndarray) and cell.dtype != object:
+        return f"{cell.dtype}{cell.shape}".encode() + np.ascontiguousarray(cell).tobytes()
+    if isinstance(cell, (bytes, bytearray)):
+        return bytes(cell)
+    return repr(cell.tolist() if isinstance(cell, np.ndarray) else cell).encode()

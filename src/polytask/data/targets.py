@@ -1,0 +1,160 @@
+"""Targets: a task's cells as the tensors its loss reads, with what is present and what it weighs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask.data.cells import numbers_of
+from polytask.data.table import Table
+from polytask.errors import SchemaError, nearest
+from polytask.tasks import Fitted, Task
+
+#: Whole numbers with at most this many different values are taken for classes.
+MOST_CLASSES = 20
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Encoded targets of some rows, by task.
+
+    Attributes:
+        values: what the loss reads; a finite filler where not present.
+        present: of the same shape; false where the cell is missing.
+        weight: of the same shape, float32: row weight times the task's cell weight, 0 where not present.
+    """
+
+    values: dict[str, Tensor]
+    present: dict[str, Tensor]
+    weight: dict[str, Tensor]
+
+
+def target_cells(table: Table, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """The raw cells of a task and where they are present.
+
+    Returns:
+        Two arrays, `[rows]`, or `[rows, labels]` for a task of several columns. A task with one column of
+        lists has `[rows]` objects.
+
+    Raises:
+        SchemaError: a column the table does not have.
+    """
+    for column in task.columns:
+        _check_column(table, task, column)
+    if len(task.columns) == 1:
+        return table.values(task.columns[0]), table.mask(task.columns[0])
+    present = np.stack([table.mask(column) for column in task.columns], axis=1)
+    cells = [table.values(column) for column in task.columns]
+    if all(column.dtype.kind in "iufb" for column in cells):
+        return np.stack([column.astype(np.float64) for column in cells], axis=1), present
+    return np.stack([column.astype(object) for column in cells], axis=1), present
+
+
+def _check_column(table: Table, task: Task, column: str) -> None:
+    if column not in table.columns:
+        raise SchemaError(
+            f"task {task.name!r}: there is no column {column!r} in the table; "
+            f"{nearest(column, table.columns)}"
+        )
+
+
+def fit_task(table: Table, task: Task, rows: np.ndarray) -> Fitted:
+    """What the task learns (classes, scale, constants) from these rows of its own.
+
+    Raises:
+        SchemaError: no such column, no target present among these rows, or targets the task cannot take.
+    """
+    values, present = target_cells(table, task)
+    values, present = values[rows], present[rows]
+    missing = [column for column, some in zip(task.columns, _columns_any(present), strict=True) if not some]
+    if missing:
+        raise SchemaError(
+            f"task {task.name!r}: column {missing[0]!r} has no value in any of the {len(present)} training "
+            "rows; "
+            f"leave it out or give it rows with a value"
+        )
+    return task.fit(values, present)
+
+
+def _columns_any(present: np.ndarray) -> list[bool]:
+    return [bool(column.any()) for column in present.reshape(len(present), -1).T]
+
+
+def encode_targets(
+    table: Table, tasks: Sequence[Task], fitted: Mapping[str, Fitted], rows: np.ndarray
+) -> Targets:
+    """The targets of some rows as tensors.
+
+    Args:
+        table: holds the columns of all tasks.
+        tasks: what to encode.
+        fitted: by task, what `fit_task` gave.
+        rows: positions in the table.
+
+    Raises:
+        SchemaError: a cell a task cannot take, or a row weight that is missing, negative or not finite.
+    """
+    values, present, weight = {}, {}, {}
+    for task in tasks:
+        cells, is_there = target_cells(table, task)
+        target, counts = task.encode(cells[rows], is_there[rows], fitted[task.name])
+        weights = task.cell_weight(target, counts, fitted[task.name]).to(torch.float32)
+        if task.weight is not None:
+            of_rows = torch.from_numpy(row_weights(table, task)[rows]).to(torch.float32)
+            weights = weights * of_rows.reshape(-1, *[1] * (weights.ndim - 1))
+        values[task.name], present[task.name] = target, counts
+        weight[task.name] = torch.where(counts, weights, 0.0)
+    return Targets(values, present, weight)
+
+
+def row_weights(table: Table, task: Task) -> np.ndarray:
+    """A task's column of row weights, float64 `[rows]`.
+
+    Raises:
+        SchemaError: no such column, or a weight that is missing, negative or not finite.
+    """
+    if task.weight is None:
+        return np.ones(table.num_rows)
+    _check_column(table, task, task.weight)
+    weights = numbers_of(table, task.weight)
+    unfit = np.isnan(weights) | (weights < 0)
+    if unfit.any():
+        row = int(np.argmax(unfit))
+        what = "is missing" if np.isnan(weights[row]) else f"is {weights[row]:g}"
+        raise SchemaError(
+            f"task {task.name!r}: the weight in column {task.weight!r}, row {row}, {what}; a number >= 0 is "
+            "wanted"
+        )
+    return weights
+
+
+def infer_kind_of_task(table: Table, column: str) -> str:
+    """The kind of task a column suggests.
+
+    Lists are multilabel; strings, booleans and categories are classes; so are whole numbers with at most 20
+    different values; all other numbers are a regression.
+
+    Raises:
+        SchemaError: no such column, nothing present in it, or a kind that is no target yet.
+    """
+    kind = table.kind(column)
+    present = table.mask(column)
+    if not present.any():
+        raise SchemaError(f"column {column!r} has no value in any row, so it cannot be a target")
+    if kind == "vector":
+        return "multilabel"
+    if kind in ("category", "boolean"):
+        return "classification"
+    if kind != "number":
+        raise SchemaError(
+            f"column {column!r} is of kind {kind}, which is no target; number, category, boolean or a list "
+            "of labels is"
+        )
+    values = np.unique(numbers_of(table, column)[present])
+    return (
+        "classification"
+        if len(values) <= MOST_CLASSES and (values == np.round(values)).all()
+        else "regression"
+    )

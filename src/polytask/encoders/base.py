@@ -1,0 +1,46 @@
+"""What every encoder is: one modality in, a chain of stages out."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self
+
+from torch import nn
+
+from polytask.config import Choice, choose
+from polytask.feature import Feature, Inputs, InputSpec
+
+
+class Encoder(nn.Module):
+    """A chain of stages that a Sharing may copy, mix or split.
+
+    A concrete encoder is built as `TheEncoder(spec, **settings)` and fills `stages` and `widths` in its
+    constructor. Layers draw their initial weights from torch's global random state, which the builder seeds.
+
+    Attributes:
+        stages: each maps a `Feature` to a `Feature`; the first one takes the dict of inputs instead.
+        widths: `widths[l]` is the number of channels after stage `l`.
+    """
+
+    stages: nn.ModuleList
+    widths: Sequence[int]
+
+    @abstractmethod
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+
+    @classmethod
+    def with_(cls, **settings: Any) -> Choice[Self]:
+        """The encoder with these settings as a choice, to be built later."""
+        return choose(cls, **settings)
+
+    def forward(self, inputs: Inputs) -> list[Feature]:
+        """The feature after each stage."""
+        return run_stages(self.stages, inputs)
+
+
+def run_stages(stages: nn.ModuleList, start: Inputs | Feature) -> list[Feature]:
+    """Runs a chain of stages and keeps what each of them gave."""
+    features: list[Feature] = []
+    for stage in stages:
+        features.append(stage(features[-1] if features else start))
+    return features

@@ -1,0 +1,5 @@
+"""Encoders of pictures."""
+
+from polytask.encoders.images.lenet import LeNet
+
+__all__ = ["LeNet"]

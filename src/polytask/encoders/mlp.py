@@ -1,0 +1,105 @@
+"""MLP: fully connected layers over a table."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import nn
+
+from polytask.encoders.base import Encoder
+from polytask.encoders.tabular import Numbers, TableEmbedding, refuse_images
+from polytask.feature import Feature, InputSpec
+
+#: What stands between two linear layers.
+Activation = Literal["relu", "gelu", "silu"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+
+
+class DenseStage(nn.Module):
+    """Linear, batch norm where asked, activation, dropout, over the pooled feature."""
+
+    def __init__(
+        self,
+        before: int,
+        after: int,
+        *,
+        activation: Activation = "relu",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Linear(before, after)]
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(after))
+        layers.append(ACTIVATIONS[activation]())
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, feature: Feature) -> Feature:
+        """`[B, before]` to `[B, after]`."""
+        return Feature(self.layers(feature.pooled()))
+
+
+def check_layers(widths: Sequence[int], dropout: float, activation: str = "relu") -> None:
+    """Raises ValueError for layers that cannot be."""
+    if any(width < 1 for width in widths):
+        raise ValueError(f"widths are whole numbers >= 1, got {list(widths)}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is in [0, 1), got {dropout}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation is one of {list(ACTIVATIONS)}, got {activation!r}")
+
+
+class MLP(Encoder):
+    """Fully connected layers over a table's numbers and categories: stage 0 embeds them, then one stage a
+    layer.
+
+    Args:
+        spec: the columns; numbers and categories only.
+        widths: of the hidden layers, first to last; none: the embedding alone.
+        dropout: behind every layer, in [0, 1).
+        activation: "relu", "gelu" or "silu".
+        batch_norm: between each layer and its activation; training batches then need two rows or more.
+        numbers: how numbers enter: "linear" as they are, "periodic" or "plr" (see `TableEmbedding`).
+        embedding_dim: channels of each category, and of each number under "plr".
+        frequencies: a number under "periodic" and "plr".
+        frequency_scale: σ of their start.
+
+    Raises:
+        ValueError: the spec has images or no column at all; a setting that cannot be.
+
+    Example:
+        >>> MLP(InputSpec(numbers=("age", "hours"), categories=(("job", 5),)), widths=(32, 16)).widths
+        (10, 32, 16)
+    """
+
+    def __init__(
+        self,
+        spec: InputSpec,
+        *,
+        widths: tuple[int, ...] = (256, 128),
+        dropout: float = 0.1,
+        activation: Activation = "relu",
+        batch_norm: bool = False,
+        numbers: Numbers = "linear",
+        embedding_dim: int = 8,
+        frequencies: int = 16,
+        frequency_scale: float = 0.1,
+    ) -> None:
+        super().__init__(spec)
+        refuse_images("mlp", spec)
+        check_layers(widths, dropout, activation)
+        embedding = TableEmbedding(
+            spec,
+            numbers=numbers,
+            embedding_dim=embedding_dim,
+            frequencies=frequencies,
+            frequency_scale=frequency_scale,
+        )
+        self.widths = (embedding.width, *widths)
+        layers = [
+            DenseStage(before, after, activation=activation, dropout=dropout, batch_norm=batch_norm)
+            for before, after in zip(self.widths, self.widths[1:], strict=False)
+        ]
+        self.stages = nn.ModuleList([embedding, *layers])

@@ -1,0 +1,48 @@
+"""The errors a user meets: each says what came, where, and what would work.
+
+`ValueError` and `TypeError` are raised for settings that cannot be; the classes here are for what a file, a
+configuration or a Run folder holds. All are `PolytaskError`, which the command line prints as one sentence.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PolytaskError(ValueError):
+    """A mistake in what polytask was given; its text names the place and what would work."""
+
+
+class SchemaError(PolytaskError):
+    """The data do not fit what was asked of them: a column, a row, a cell."""
+
+
+class ConfigError(PolytaskError):
+    """A written choice cannot be read: an unknown key, a wrong value."""
+
+
+class RunError(PolytaskError):
+    """A Run folder cannot be written, read or resumed."""
+
+
+class MissingExtraError(PolytaskError, ImportError):
+    """An optional dependency is not installed; the text names the extra that holds it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'polytask[{extra}]'")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error sentence about an unknown name: its nearest known one, or all of them.
+
+    Example:
+        >>> nearest("pcgard", ["sum", "pcgrad"])
+        "did you mean 'pcgrad'?"
+        >>> nearest("xyz", ["sum", "pcgrad"])
+        'known: pcgrad, sum'
+    """
+    names = sorted(str(k) for k in known)
+    close = get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    shown = ", ".join(names[:20]) + (f" … ({len(names)} in all)" if len(names) > 20 else "")
+    return f"known: {shown}"

@@ -1,0 +1,155 @@
+"""The Experiment: every choice of one training, in Python and in YAML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from polytask.balance import BALANCERS, Balancer, Engine
+from polytask.config import Choice, Source, as_choice, build, plain, written
+from polytask.data import PreprocessSettings, SplitSettings
+from polytask.encoders import ENCODERS, Encoder
+from polytask.errors import ConfigError, nearest
+from polytask.model import written_tasks
+from polytask.sharing import SHARINGS, Sharing
+from polytask.tasks import TASKS, Task
+from polytask.train import AGENDAS, Agenda, Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Which rows and columns.
+
+    Args:
+        path: a file or a folder of Parquet files; by task where each has a table of its own; None for a table in memory.
+        inputs: the input columns; all usable ones but targets where not given.
+        ignore: columns that are no inputs (they give a target away, say).
+        kinds: column -> kind, where the inferred one is wrong.
+        split: which rows train, validate, test.
+        preprocess: how inputs are prepared.
+    """
+
+    path: str | dict[str, str] | None = None
+    inputs: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    kinds: dict[str, str] = field(default_factory=dict)
+    split: SplitSettings = field(default_factory=SplitSettings)
+    preprocess: PreprocessSettings = field(default_factory=PreprocessSettings)
+
+    def __post_init__(self) -> None:
+        if self.inputs is not None and not self.inputs:
+            raise ValueError("inputs is empty; name a column, or leave it out to use all")
+        if self.inputs is not None and self.ignore:
+            raise ValueError("ignore has no effect where inputs names the input columns; keep one of the two")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """The written choice of everything in one training.
+
+    Args:
+        tasks: what to predict.
+        data: which rows and columns.
+        encoder: None chooses by the inputs: `mlp` for tables, `lenet` for a picture, `fusion` for both.
+        sharing: who runs which stage with whom.
+        balancer: who yields when tasks disagree.
+        gradients: the gradient engine's settings.
+        agenda: which tasks train at which step.
+        train: the training loop's settings.
+        seed: of splits, initial weights, order of rows, dropout.
+
+    Raises:
+        ConfigError: no task, or two of one name.
+    """
+
+    tasks: tuple[Task, ...]
+    data: DataSettings = field(default_factory=DataSettings)
+    encoder: Choice[Encoder] | None = None
+    sharing: Choice[Sharing] = field(default_factory=lambda: Choice(SHARINGS["hard"]))
+    balancer: Choice[Balancer] = field(default_factory=lambda: Choice(BALANCERS["sum"]))
+    gradients: Engine = field(default_factory=Engine)
+    agenda: Choice[Agenda] = field(default_factory=lambda: Choice(AGENDAS["joint"]))
+    train: Training = field(default_factory=Training)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        names = [task.name for task in self.tasks]
+        if not names:
+            raise ConfigError("there is no task; name at least one thing to predict")
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"two tasks are called {name!r}; give each a name of its own")
+            if name in ("mean", "all"):
+                raise ConfigError(
+                    f"a task cannot be called {name!r}, which means all tasks; use column={name!r}"
+                )
+        for task in self.tasks:
+            for other in task.after:
+                if other not in names:
+                    raise ConfigError(f"task {task.name!r} waits for {other!r}; {nearest(other, names)}")
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], source: Source = Source()) -> "Experiment":
+        """An experiment from nested plain values, as YAML holds them.
+
+        Raises:
+            ConfigError: an unknown key or wrong value; names its line, and the nearest known one.
+        """
+        known = {"data", "tasks", "encoder", "sharing", "balancer", "gradients", "agenda", "train", "seed"}
+        for key in values:
+            if key not in known:
+                raise ConfigError(f"{source.place((str(key),))}: unknown key {key!r}; {nearest(key, known)}")
+        if not isinstance(values.get("tasks"), Mapping):
+            raise ConfigError(f"{source.name or 'tasks'}: tasks: wants a mapping (name: {{kind: …}})")
+        found: dict[str, Any] = {"tasks": _read_tasks(values["tasks"], source)}
+        for name, kind in (("data", DataSettings), ("gradients", Engine), ("train", Training)):
+            if values.get(name) is not None:
+                found[name] = build(kind, values[name], source, (name,))
+        for name, catalogue in CATALOGUES.items():
+            if values.get(name) is not None:
+                found[name] = as_choice(values[name], catalogue, name, source, (name,))
+        if "seed" in values:
+            if not isinstance(values["seed"], int) or isinstance(values["seed"], bool) or values["seed"] < 0:
+                raise ConfigError(f"{source.place(('seed',))}: a whole number from 0, got {values['seed']!r}")
+            found["seed"] = values["seed"]
+        return cls(**found)
+
+    def written(self) -> dict[str, Any]:
+        """Nested plain values, as `read` takes them; defaults are left out within sections."""
+        choices: dict[str, Choice[Any] | None] = {
+            "encoder": self.encoder,
+            "sharing": self.sharing,
+            "balancer": self.balancer,
+            "agenda": self.agenda,
+        }
+        values: dict[str, Any] = {"data": plain(self.data), "tasks": written_tasks(self.tasks)}
+        for name, choice in choices.items():
+            if choice is not None:
+                values[name] = written(choice, CATALOGUES[name], name)
+        return values | {"gradients": plain(self.gradients), "train": plain(self.train), "seed": self.seed}
+
+
+#: Every choice of an experiment and the catalogue it is made from.
+CATALOGUES: dict[str, dict[str, type[Any]]] = {
+    "encoder": ENCODERS,
+    "sharing": SHARINGS,
+    "balancer": BALANCERS,
+    "agenda": AGENDAS,
+}
+
+
+def _read_tasks(values: Mapping[str, Any], source: Source) -> tuple[Task, ...]:
+    tasks = []
+    for name, settings in values.items():
+        path = ("tasks", str(name))
+        if not isinstance(settings, Mapping) or "kind" not in settings:
+            raise ConfigError(
+                f"{source.place(path)}: a task wants its kind ({{kind: classification}}), got {settings!r}"
+            )
+        kind = settings["kind"]
+        if kind not in TASKS:
+            raise ConfigError(
+                f"{source.place((*path, 'kind'))}: unknown kind of task {kind!r}; {nearest(kind, TASKS)}"
+            )
+        rest = {key: value for key, value in settings.items() if key != "kind"}
+        tasks.append(build(TASKS[kind], {"name": str(name), **rest}, source, path))
+    return tuple(tasks)

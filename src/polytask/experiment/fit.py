@@ -1,0 +1,141 @@
+"""`pt.fit`: three lines of Python."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from polytask.balance import Engine
+from polytask.config import Choice, as_choice, build
+from polytask.data import SplitSettings
+from polytask.errors import ConfigError, nearest
+from polytask.experiment.choices import CATALOGUES, DataSettings, Experiment
+from polytask.experiment.run import run
+from polytask.runs import Run
+from polytask.tasks import Task
+from polytask.train import Training
+
+
+def fit(
+    data: Any,
+    tasks: Sequence[Task],
+    *,
+    encoder: Any = None,
+    sharing: Any = "hard",
+    balancer: Any = "sum",
+    agenda: Any = "joint",
+    gradients: Engine | None = None,
+    split: SplitSettings | Mapping[str, Any] | None = None,
+    inputs: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    quiet: bool = False,
+    **train: Any,
+) -> Run:
+    """Trains one model for all tasks.
+
+    Killed and called again with the same arguments, it goes on where it was.
+
+    Args:
+        data: a DataFrame, Table, Arrow table or path; or `{task: table}`, each task with rows of its own.
+        tasks: what to predict.
+        encoder: a name, `{name: settings}`, a class or `Encoder.with_(…)`; chosen by the inputs where not given.
+        sharing: who runs which stage with whom, written likewise.
+        balancer: who yields when tasks disagree, written likewise.
+        agenda: which tasks train at which step, written likewise.
+        gradients: the gradient engine's settings.
+        split: which rows train, validate, test: `SplitSettings`, or a dict of them.
+        inputs: the input columns; all usable ones but targets where not given.
+        ignore: columns that are no inputs.
+        kinds: column -> kind, where the inferred one is wrong.
+        seed: of splits, initial weights, order of rows, dropout.
+        folder: of the Run; `runs/<tasks>-<digest>` where not given.
+        quiet: show nothing.
+        **train: settings of `Training` (`epochs`, `batch_size`, `learning_rate`, `early_stopping` …).
+
+    Returns:
+        The Run.
+
+    Raises:
+        SchemaError: the data do not fit the tasks; names column, row or task.
+        ConfigError: a setting that is unknown or wrong; names the nearest.
+        RunError: the folder cannot be written, or holds something else.
+    """
+    experiment = experiment_from(
+        tasks,
+        encoder=encoder,
+        sharing=sharing,
+        balancer=balancer,
+        agenda=agenda,
+        gradients=gradients,
+        split=split,
+        inputs=inputs,
+        ignore=ignore,
+        kinds=kinds,
+        seed=seed,
+        **train,
+    )
+    return run(
+        experiment, data=data, folder=folder, quiet=quiet, say=(lambda _: None) if quiet else _to_stderr
+    )
+
+
+def experiment_from(
+    tasks: Sequence[Task],
+    *,
+    encoder: Any = None,
+    sharing: Any = "hard",
+    balancer: Any = "sum",
+    agenda: Any = "joint",
+    gradients: Engine | None = None,
+    split: SplitSettings | Mapping[str, Any] | None = None,
+    inputs: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    kinds: Mapping[str, str] | None = None,
+    seed: int = 0,
+    **train: Any,
+) -> Experiment:
+    """The Experiment that `fit`'s arguments describe."""
+    if isinstance(tasks, Task):
+        tasks = [tasks]
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise ConfigError(
+                f"tasks: {task!r} is no task; write pt.Classification('{task}') or pt.Regression('{task}')"
+            )
+    known = {f.name for f in fields(Training)}
+    for name in train:
+        if name not in known:
+            raise ConfigError(f"fit: unknown setting {name!r}; {nearest(name, known)}")
+    for name, value in (("inputs", inputs), ("ignore", ignore)):
+        if isinstance(value, str):
+            raise ConfigError(f"{name}: a list of columns is wanted, got {value!r}; write [{value!r}]")
+    choices: dict[str, Choice[Any]] = {}
+    for name, value in {
+        "encoder": encoder,
+        "sharing": sharing,
+        "balancer": balancer,
+        "agenda": agenda,
+    }.items():
+        if value is not None:
+            choices[name] = as_choice(value, CATALOGUES[name], name)
+    return Experiment(
+        tasks=tuple(tasks),
+        data=DataSettings(
+            inputs=None if inputs is None else tuple(inputs),
+            ignore=tuple(ignore),
+            kinds=dict(kinds or {}),
+            split=split if isinstance(split, SplitSettings) else build(SplitSettings, split or {}),
+        ),
+        gradients=gradients or Engine(),
+        train=build(Training, train),
+        seed=seed,
+        **choices,
+    )
+
+
+def _to_stderr(sentence: str) -> None:
+    print(sentence, file=sys.stderr)

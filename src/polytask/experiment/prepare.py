@@ -1,0 +1,246 @@
+"""From tables to tensors: splits, targets, inputs and the blueprint, made once, written into the Run, read from there."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from polytask import papers
+from polytask.config import Choice
+from polytask.data import (
+    Finding,
+    Preprocessor,
+    Split,
+    Table,
+    TensorTable,
+    default_inputs,
+    encode_targets,
+    fit_task,
+    lint,
+    make_split,
+)
+from polytask.encoders import ENCODERS, default_encoder
+from polytask.errors import ConfigError, RunError, SchemaError, nearest
+from polytask.experiment.choices import DataSettings, Experiment
+from polytask.model import Blueprint
+from polytask.runs import RunFolder, explained
+from polytask.tasks import Task
+from polytask.train import TrainingData
+from polytask.yaml_file import read_yaml, write_yaml
+
+#: The name of the one table that all tasks have in common.
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table and the tasks whose rows it holds."""
+
+    table: Table
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a Run folder holds before training starts."""
+
+    blueprint: Blueprint
+    preprocessor: Preprocessor
+    splits: Mapping[str, Split]
+    findings: Sequence[Finding]
+
+
+def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
+    """The tables by name, each with its tasks.
+
+    Args:
+        experiment: names the tasks, and the path where no data are given.
+        data: one table for all tasks, or `{task: table}`; in any form that `Table.of` reads.
+
+    Raises:
+        ConfigError: no data, or tables for other tasks than the experiment's.
+    """
+    settings = experiment.data
+    found = settings.path if data is None else data
+    if found is None:
+        raise ConfigError("there are no data: give a table, or data.path")
+    kinds = settings.kinds or None
+    if not isinstance(found, Mapping):
+        return {ALL: Source(Table.of(found, kinds=kinds), experiment.tasks)}
+    by_name = {task.name: task for task in experiment.tasks}
+    for name in found:
+        if name not in by_name:
+            raise ConfigError(
+                f"there is a table for {name!r}, which is no task; {nearest(str(name), by_name)}"
+            )
+    for name in by_name:
+        if name not in found:
+            raise ConfigError(f"task {name!r} has no table; give one for each task, or one for all")
+    return {name: Source(Table.of(found[name], kinds=kinds), (task,)) for name, task in by_name.items()}
+
+
+def prepare(experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder) -> None:
+    """Splits, fits tasks and preprocessing on training rows, lints, and writes it all into the folder.
+
+    Raises:
+        SchemaError: a column is missing or cannot be what it should be.
+        ConfigError: settings that do not fit the data.
+    """
+    settings = experiment.data
+    splits, fitted, findings = {}, {}, []
+    inputs = _inputs(settings, sources)
+    for name, source in sources.items():
+        splits[name] = make_split(source.table, source.tasks, settings.split, experiment.seed)
+        for task in source.tasks:
+            fitted[task.name] = fit_task(source.table, task, splits[name].rows("train"))
+        findings += lint(source.table, source.tasks, splits[name], inputs)
+    training, rows = _training_rows(sources, splits, inputs)
+    preprocessor = Preprocessor.fit(training, inputs, rows, settings.preprocess)
+    blueprint = Blueprint(
+        tasks=experiment.tasks,
+        fitted=fitted,
+        encoder=experiment.encoder or Choice(ENCODERS[default_encoder(preprocessor.spec)]),
+        sharing=experiment.sharing,
+        spec=preprocessor.spec,
+        seed=experiment.seed,
+    )
+    try:  # an encoder that cannot read these inputs is refused before anything is written
+        blueprint.build()
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    folder.write("config.yaml", write_yaml(experiment.written()))
+    folder.write_json("schema.json", {name: s.table.schema.to_json() for name, s in sources.items()})
+    folder.write("splits.parquet", _split_bytes(splits))
+    with explained(folder.path):
+        (folder / "preprocessing").mkdir(exist_ok=True)
+        preprocessor.save(folder / "preprocessing")
+    folder.write_json("lint.json", [finding.to_dict() for finding in findings])
+    folder.write("citations.bib", papers.bibtex(_cited(experiment, blueprint)))
+    folder.write_json("model.json", blueprint.to_json())
+
+
+def read_prepared(folder: RunFolder) -> Prepared:
+    """What `prepare` wrote."""
+    frame = pd.read_parquet(folder / "splits.parquet")
+    splits = {str(name): Split.from_frame(part) for name, part in frame.groupby("table", sort=False)}
+    return Prepared(
+        blueprint=Blueprint.from_json(folder.read_json("model.json")),
+        preprocessor=Preprocessor.load(folder / "preprocessing"),
+        splits=splits,
+        findings=[Finding(**values) for values in folder.read_json("lint.json")],
+    )
+
+
+def encode(prepared: Prepared, sources: Mapping[str, Source], device: torch.device) -> TrainingData:
+    """Training and validation rows as tensors on the device."""
+    parts: dict[str, dict[str, TensorTable]] = {"train": {}, "validation": {}}
+    fitted = prepared.blueprint.fitted
+    for part, tables in parts.items():
+        for name, source in sources.items():
+            rows = prepared.splits[name].rows(part)
+            targets = encode_targets(source.table, source.tasks, fitted, rows)
+            tables[name] = TensorTable(prepared.preprocessor.transform(source.table, rows), targets, device)
+    tasks = {task.name: task for task in prepared.blueprint.tasks}
+    return TrainingData(parts["train"], parts["validation"], tasks, fitted)
+
+
+def check_same(experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder) -> None:
+    """Refuses to go on with a Run that was started with other settings or other data.
+
+    Raises:
+        RunError: names the first setting, or the table, that differs.
+    """
+    before, _ = read_yaml(folder / "config.yaml")
+    different = _first_difference(_without_path(before), _without_path(experiment.written()))
+    if different:
+        key, old, new = different
+        raise RunError(
+            f"{folder.path} holds a Run with other settings: {key} is {old!r} there and {new!r} now; "
+            f"choose another folder, or the same settings"
+        )
+    for name, record in folder.read_json("run.json")["tables"].items():
+        if name not in sources or sources[name].table.fingerprint() != record["fingerprint"]:
+            raise RunError(f"{folder.path} holds a Run on other data (table {name!r}); choose another folder")
+
+
+def _inputs(settings: DataSettings, sources: Mapping[str, Source]) -> list[str]:
+    """The input columns, which every table must have."""
+    found: list[str] | None = None
+    for name, source in sources.items():
+        known = source.table.columns
+        for column in settings.inputs or ():
+            if column not in known:
+                raise SchemaError(f"inputs: there is no column {column!r}; {nearest(column, known)}")
+        here = list(
+            settings.inputs or default_inputs(source.table, source.tasks, settings.ignore, settings.split)
+        )
+        targets = {column: task.name for task in source.tasks for column in task.columns}
+        for column in here:
+            if column in targets:
+                raise ConfigError(
+                    f"data.inputs: {column!r} is the target of task {targets[column]!r}; take it out"
+                )
+        if found is not None and set(here) != set(found):
+            odd = sorted(set(here) ^ set(found))[0]
+            raise SchemaError(
+                f"the tables have different input columns: {odd!r} is not in all of them (table {name!r}); "
+                f"name the common ones in data.inputs, or put it into data.ignore"
+            )
+        found = found or here
+    return found or []
+
+
+def _training_rows(
+    sources: Mapping[str, Source], splits: Mapping[str, Split], inputs: list[str]
+) -> tuple[Table, np.ndarray]:
+    """One table with the training rows of all, and their row numbers in it."""
+    if len(sources) == 1:
+        ((name, source),) = sources.items()
+        return source.table, splits[name].rows("train")
+    frames = [s.table.frame[inputs].iloc[splits[name].rows("train")] for name, s in sources.items()]
+    first = next(iter(sources.values())).table
+    joined = pd.concat(frames, ignore_index=True)
+    return Table(joined, kinds={name: first.kind(name) for name in inputs}), np.arange(len(joined))
+
+
+def _split_bytes(splits: Mapping[str, Split]) -> bytes:
+    frames = [split.to_frame().assign(table=name) for name, split in splits.items()]
+    buffer = io.BytesIO()
+    pd.concat(frames).to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
+    """The papers of all that was chosen."""
+    classes: list[Any] = [type(task) for task in experiment.tasks]
+    classes += [
+        blueprint.encoder.constructor,
+        experiment.sharing.constructor,
+        experiment.balancer.constructor,
+    ]
+    keys = [key for cls in classes if (key := getattr(cls, "paper", None))]
+    return list(dict.fromkeys(keys))
+
+
+def _without_path(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**values, "data": {k: v for k, v in (values.get("data") or {}).items() if k != "path"}}
+
+
+def _first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(k for k in new if k not in old)]:
+            found = _first_difference(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+            if found:
+                return found
+        return None
+    return None if old == new else (path, old, new)
+
+
+def absolute(path: str | Path | None) -> str | None:
+    """A path that still holds when the working folder changes; URLs and None as they are."""
+    return None if path is None else str(Path(path).resolve())

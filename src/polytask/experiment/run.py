@@ -1,0 +1,251 @@
+"""An Experiment becomes a Run: prepare, train (or go on), write down."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+import polytask
+from polytask.errors import ConfigError
+from polytask.experiment.choices import Experiment
+from polytask.experiment.prepare import (
+    ALL,
+    Prepared,
+    Source,
+    absolute,
+    check_same,
+    encode,
+    load_sources,
+    prepare,
+    read_prepared,
+)
+from polytask.model import seed_of
+from polytask.runs import (
+    FORMAT,
+    Run,
+    RunFolder,
+    TaskScores,
+    environment,
+    evaluating,
+    finite,
+    run_model,
+)
+from polytask.train import Session, TrainingData, make_progress, train
+
+#: Takes the sentences a user should read before training starts.
+Say = Callable[[str], None]
+
+
+def run(
+    experiment: Experiment,
+    *,
+    data: Any = None,
+    folder: str | Path | None = None,
+    quiet: bool = False,
+    say: Say = lambda sentence: None,
+) -> Run:
+    """Trains one model for all tasks and writes the Run.
+
+    Started again with the same settings, data and folder, it goes on where it was; a finished Run is returned as it is.
+
+    Args:
+        experiment: every choice.
+        data: one table for all tasks, or `{task: table}`; `experiment.data.path` is read where not given.
+        folder: of the Run; `runs/<tasks>-<digest of settings and data>` where not given.
+        quiet: show no progress.
+        say: takes notices: what is read, what is dropped, what the lint found.
+
+    Raises:
+        SchemaError: the data do not fit the tasks.
+        ConfigError: settings that do not fit.
+        RunError: the folder cannot be written, or holds something else.
+    """
+    sources = load_sources(experiment, data)
+    target = RunFolder(folder or default_folder(experiment, sources))
+    is_new = not target.path.exists()
+    target.create()
+    started = (target / "run.json").exists()
+    try:
+        with target.locked():
+            state = target.state()
+            if state == "empty":
+                target.clear()
+                prepare(experiment, sources, target)
+                target.write_json("run.json", _head(sources, "training"))
+            else:
+                check_same(experiment, sources, target)
+            prepared = read_prepared(target)
+            _tell(prepared, sources, say)
+            if state != "finished":
+                _train(experiment, prepared, sources, target, quiet)
+    except BaseException:
+        if not started and not (target / "checkpoint").exists():  # a refusal leaves nothing half-written
+            shutil.rmtree(target.path, ignore_errors=True) if is_new else target.clear()
+        raise
+    return Run(target.path, data={name: source.table for name, source in sources.items()})
+
+
+def default_folder(experiment: Experiment, sources: Mapping[str, Source]) -> Path:
+    """`runs/<tasks>-<digest>`: the same settings and data always meet the same folder."""
+    content = [
+        experiment.written(),
+        {n: s.table.fingerprint() for n, s in sources.items()},
+        polytask.__version__,
+    ]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]
+    names = "-".join(task.name for task in experiment.tasks[:3])[:60]
+    return Path("runs") / f"{names}-{digest}"
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that a setting names; `"auto"`: CUDA, then MPS, then CPU.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"train.device: {name!r} cannot be used here ({reason}); use auto, cpu, cuda or mps"
+        ) from None
+    return device
+
+
+def _train(
+    experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], folder: RunFolder, quiet: bool
+) -> None:
+    settings = experiment.train
+    device = pick_device(settings.device)
+    began = time.time()
+    progress = make_progress(quiet=quiet)
+    with _own_state(settings.threads, device):
+        torch.manual_seed(seed_of(experiment.seed, "training"))
+        data = encode(prepared, sources, device)
+        session = _session(experiment, prepared, data, device)
+        folder.write_json("environment.json", environment(device))
+        try:
+            scores = train(session, folder, progress)
+        finally:
+            progress.close()
+        _finish(session, prepared, sources, folder, scores, time.time() - began)
+
+
+def _session(experiment: Experiment, prepared: Prepared, data: TrainingData, device: torch.device) -> Session:
+    settings = experiment.train
+    model = prepared.blueprint.build().to(device)
+    largest = max(table.num_rows for table in data.training.values())
+    if settings.batch_size is not None and settings.batch_size > largest:
+        raise ConfigError(
+            f"train.batch_size={settings.batch_size}, but there are {largest} training rows; use at most {largest}"
+        )
+    agenda = experiment.agenda(data.training, settings.batch_size_for(largest), experiment.seed)
+    names = [task.name for task in experiment.tasks]
+    generator = torch.Generator().manual_seed(seed_of(experiment.seed, "balancer"))
+    balancer = experiment.balancer(names, generator, engine=experiment.gradients).to(device)
+    session = Session(model, data, balancer, agenda, settings)
+    if settings.compile:
+        model.compile()
+    return session
+
+
+def _finish(
+    session: Session,
+    prepared: Prepared,
+    sources: Mapping[str, Source],
+    folder: RunFolder,
+    scores: dict[str, TaskScores],
+    seconds: float,
+) -> None:
+    """Writes validation predictions, metrics, checksums; last of all that the Run is finished."""
+    folder.write(
+        "predictions/validation.parquet", _validation_predictions(session, prepared).to_parquet(index=False)
+    )
+    folder.write_json("metrics.json", {"validation": finite(scores), "test": None, "test_opened": None})
+    folder.seal()
+    best_score, best_epoch = session.selection.best["mean"]
+    record = {"epochs": session.epoch, "best_epoch": best_epoch, "best_score": best_score}
+    folder.write_json(
+        "run.json", _head(sources, "finished") | finite(record) | {"seconds": round(seconds, 1)}
+    )
+
+
+def _validation_predictions(session: Session, prepared: Prepared) -> pd.DataFrame:
+    frames = []
+    with evaluating(session.judged):
+        for name, table in session.data.validation.items():
+            tasks = [session.data.tasks[t] for t in table.tasks]
+            outputs = run_model(session.judged, table, tasks, autocast=session.autocast)
+            columns: dict[str, Any] = {"table": name, "row": prepared.splits[name].rows("validation")}
+            for task in tasks:
+                fitted, output = session.data.fitted[task.name], outputs.values[task.name]
+                columns |= task.decode(output, fitted) | task.probabilities(output, fitted)
+            frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _head(sources: Mapping[str, Source], state: str) -> dict[str, Any]:
+    tables = {
+        name: {
+            "source": absolute(s.table.source),
+            "kinds": dict(s.table.overrides),
+            "fingerprint": s.table.fingerprint(),
+            "rows": s.table.num_rows,
+            "tasks": [task.name for task in s.tasks],
+        }
+        for name, s in sources.items()
+    }
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {
+        "format": FORMAT,
+        "polytask": polytask.__version__,
+        "state": state,
+        "written": now,
+        "tables": tables,
+    }
+
+
+def _tell(prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:
+    for name, split in prepared.splits.items():
+        where = "" if name == ALL else f"{name}: "
+        counts = split.counts()
+        say(
+            f"{where}{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test rows"
+        )
+        dropped = len(split.rows("dropped"))
+        if dropped:
+            say(
+                f"{where}{dropped:,} of {sources[name].table.num_rows:,} rows are left out: every target is missing there"
+            )
+    for task in prepared.blueprint.tasks:
+        if task.after:
+            say(f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda")
+    for finding in prepared.findings:
+        say(f"warning: {finding.text} {finding.remedy}")
+
+
+@contextmanager
+def _own_state(threads: int | None, device: torch.device) -> Iterator[None]:
+    """Leaves torch's global random state and number of threads as they were."""
+    before = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,81 @@
+"""The values that pass between encoders, sharing and heads.
+
+They stand below all three so that none has to import another.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+#: Keys of the two blocks of a Batch's `inputs` that hold many columns each; every other key is a column's name.
+NUMBERS = "<numbers>"
+CATEGORIES = "<categories>"
+
+#: What a model reads: block or column name -> tensor whose first axis is the batch.
+Inputs = dict[str, Tensor]
+
+
+class Feature(NamedTuple):
+    """What one stage hands to the next.
+
+    Attributes:
+        values: `[B, C]`, `[B, L, C]` (sequence) or `[B, C, H, W]` (picture).
+        mask: `[B, L]`, true where a sequence has a token; None elsewhere.
+    """
+
+    values: Float[Tensor, "batch ..."]
+    mask: Bool[Tensor, "batch length"] | None = None
+
+    def pooled(self) -> Float[Tensor, "batch channels"]:
+        """The mean over all axes but batch and channels; masked positions do not count."""
+        values = self.values
+        if values.ndim == 4:
+            return values.mean(dim=(2, 3))
+        if values.ndim == 3:
+            if self.mask is None:
+                return values.mean(dim=1)
+            weight = self.mask.unsqueeze(-1).to(values.dtype)
+            return (values * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)
+        return values
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What an encoder will be given, as fitted on the training rows.
+
+    Attributes:
+        numbers: names of the columns of the `NUMBERS` block, in order (missing-value indicators included).
+        categories: name and number of codes of each column of the `CATEGORIES` block, in order.
+            Code 0 means missing, 1 means not seen in training.
+        images: column name -> (channels, height, width).
+    """
+
+    numbers: tuple[str, ...] = ()
+    categories: tuple[tuple[str, int], ...] = ()
+    images: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+
+    @property
+    def has_table(self) -> bool:
+        """Whether there is any number or category column."""
+        return bool(self.numbers or self.categories)
+
+
+
+class Chain(Protocol):
+    """What a Sharing needs of an encoder."""
+
+    @property
+    def stages(self) -> nn.ModuleList:
+        """Each maps a Feature to a Feature; the first takes the dict of inputs."""
+
+    @property
+    def widths(self) -> Sequence[int]:
+        """Channels after each stage."""
+
+
+#: `make_encoder(copy)` builds a fresh chain of stages; the same `copy` always starts from the same weights, so that
+#: a twin trained alone and a member of a multi-task model can start equal, and experts can start different.
+MakeEncoder = Callable[[int], Chain]

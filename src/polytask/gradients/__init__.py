@@ -1,0 +1,32 @@
+"""What each task asks of the shared weights; knows no task and no method."""
+
+from polytask.gradients.engine import (
+    Engine,
+    TaskGradients,
+    cosines,
+    gramian,
+    loss_values,
+    task_gradients,
+)
+from polytask.gradients.signals import Signals, check_finite
+from polytask.gradients.solvers import (
+    cone_projection,
+    min_norm,
+    simplex_minimum,
+    solve_live,
+)
+
+__all__ = [
+    "Engine",
+    "Signals",
+    "TaskGradients",
+    "check_finite",
+    "cone_projection",
+    "cosines",
+    "gramian",
+    "loss_values",
+    "min_norm",
+    "simplex_minimum",
+    "solve_live",
+    "task_gradients",
+]

@@ -1,0 +1,28 @@
+"""The Run folder: writing, loading, predicting, judging."""
+
+from polytask.runs.checkpoint import random_state, read_checkpoint, restore_random_state, write_checkpoint
+from polytask.runs.environment import environment
+from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, run_model
+from polytask.runs.folder import FORMAT, RunFolder, explained, json_bytes
+from polytask.runs.run import Rows, Run, finite, load
+
+__all__ = [
+    "FORMAT",
+    "Outputs",
+    "Rows",
+    "Run",
+    "RunFolder",
+    "TaskScores",
+    "environment",
+    "evaluating",
+    "explained",
+    "finite",
+    "json_bytes",
+    "judge",
+    "load",
+    "random_state",
+    "read_checkpoint",
+    "restore_random_state",
+    "run_model",
+    "write_checkpoint",
+]

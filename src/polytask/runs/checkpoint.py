@@ -1,0 +1,137 @@
+"""Checkpoints: nested state as safetensors and JSON, in a folder that appears whole or not at all.
+
+Each checkpoint is a folder `checkpoint/<number>`, written under another name and renamed when it is complete; the one
+before is removed only then. So at any moment at least one whole checkpoint exists once the first was written.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from polytask.errors import RunError
+from polytask.runs.folder import explained, sha256
+
+
+def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
+    """Splits nested state (dicts, lists, numbers, strings, tensors) into plain JSON and named tensors.
+
+    Example:
+        >>> pack({"step": 3, "m": [torch.ones(2)]})[0]
+        {'dict': [['step', 3], ['m', {'list': [{'tensor': '0'}]}]]}
+    """
+    tensors: dict[str, Tensor] = {}
+
+    def visit(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            name = str(len(tensors))
+            tensors[name] = value.detach().cpu().contiguous().clone()
+            return {"tensor": name}
+        if isinstance(value, Mapping):
+            return {"dict": [[key, visit(item)] for key, item in value.items()]}
+        if isinstance(value, (list, tuple)):
+            return {"list" if isinstance(value, list) else "tuple": [visit(item) for item in value]}
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        raise TypeError(
+            f"a checkpoint holds tensors, numbers, strings, dicts and lists; got {type(value).__name__}"
+        )
+
+    return visit(state), tensors
+
+
+def unpack(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """What `pack` was given."""
+    if not isinstance(tree, dict):
+        return tree
+    ((kind, value),) = tree.items()
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "dict":
+        return {key: unpack(item, tensors) for key, item in value}
+    items = [unpack(item, tensors) for item in value]
+    return tuple(items) if kind == "tuple" else items
+
+
+def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
+    """Writes one checkpoint and removes the ones before it.
+
+    Raises:
+        RunError: it could not be written (no space, say); the one before still stands.
+    """
+    tree, tensors = pack(state)
+    earlier = _whole(folder)
+    number = int(earlier[-1].name) + 1 if earlier else 0
+    staged, final = folder / "staging", folder / f"{number:09d}"
+    with explained(folder):
+        folder.mkdir(exist_ok=True)
+        shutil.rmtree(staged, ignore_errors=True)
+        try:
+            staged.mkdir()
+            _flush(staged / "state.safetensors", save(tensors))
+            _flush(staged / "state.json", json.dumps(tree).encode())
+            sums = {name: sha256(staged / name) for name in ("state.json", "state.safetensors")}
+            _flush(staged / "checksums.json", json.dumps(sums).encode())
+            staged.rename(final)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+        for old in earlier:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def read_checkpoint(folder: Path) -> Any | None:
+    """The newest checkpoint's state; None where there is none.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    found = _whole(folder)
+    if not found:
+        return None
+    newest = found[-1]
+    try:
+        sums = json.loads((newest / "checksums.json").read_text(encoding="utf-8"))
+        for name in ("state.json", "state.safetensors"):
+            if sha256(newest / name) != sums[name]:
+                raise ValueError(f"the checksum of {name} differs")
+        tree = json.loads((newest / "state.json").read_text(encoding="utf-8"))
+        return unpack(tree, load((newest / "state.safetensors").read_bytes()))
+    except Exception as error:
+        raise RunError(
+            f"the checkpoint {newest} is damaged ({str(error) or type(error).__name__}); "
+            f"remove the folder {folder} to train this Run from its beginning"
+        ) from error
+
+
+def _whole(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.name.isdigit()) if folder.is_dir() else []
+
+
+def _flush(path: Path, content: bytes) -> None:
+    with path.open("wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def random_state() -> dict[str, Tensor]:
+    """The state of torch's global generators (layers such as dropout draw from them)."""
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state |= {f"cuda{k}": s for k, s in enumerate(torch.cuda.get_rng_state_all())}
+    return state
+
+
+def restore_random_state(state: Mapping[str, Tensor]) -> None:
+    """Sets torch's global generators to a saved state."""
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available():
+        for k in range(torch.cuda.device_count()):
+            if f"cuda{k}" in state:
+                torch.cuda.set_rng_state(state[f"cuda{k}"], k)

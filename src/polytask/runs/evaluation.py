@@ -1,0 +1,88 @@
+"""Running a model over many rows, and judging what it says: the same code for validation, test and new rows."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from polytask.data import TensorTable
+from polytask.tasks import Fitted, Task
+
+#: Metrics of one task: every metric's value, its `skill`, its `loss`, and `rows` (labelled ones).
+TaskScores = dict[str, float]
+
+
+@dataclass
+class Outputs:
+    """What a model says of every row of a table, on the CPU, and what the losses come to.
+
+    Attributes:
+        values: task -> output `[rows, …]`.
+        losses: task -> mean loss over labelled cells; NaN without any.
+    """
+
+    values: dict[str, Tensor]
+    losses: dict[str, float]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; the mode before is restored."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def run_model(
+    model: Callable[..., dict[str, Tensor]],
+    table: TensorTable,
+    tasks: Sequence[Task],
+    *,
+    batch_size: int = 4096,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Outputs:
+    """Every task's output for every row, in order. Call it within `evaluating(model)`."""
+    names = [task.name for task in tasks]
+    parts: dict[str, list[Tensor]] = {name: [] for name in names}
+    sums = {name: [0.0, 0.0] for name in names}
+    for start in range(0, table.num_rows, batch_size):
+        batch = table.batch(torch.arange(start, min(start + batch_size, table.num_rows)))
+        with autocast():
+            outputs = model(batch.inputs, names)
+        for task in tasks:
+            output = outputs[task.name].float()
+            parts[task.name].append(output.cpu())
+            if task.name in batch.labelled:
+                total, count = task.loss(
+                    output, batch.targets[task.name], batch.present[task.name], batch.weight[task.name]
+                )
+                sums[task.name][0] += float(total)
+                sums[task.name][1] += float(count)
+    losses = {name: total / count if count else math.nan for name, (total, count) in sums.items()}
+    return Outputs({name: torch.cat(part) for name, part in parts.items() if part}, losses)
+
+
+def judge(
+    tasks: Sequence[Task], fitted: Mapping[str, Fitted], outputs: Outputs, table: TensorTable
+) -> dict[str, TaskScores]:
+    """Every metric of every task, with its skill against the training rows' best constant on the same rows."""
+    scores = {}
+    for task in tasks:
+        fit = fitted[task.name]
+        target, present = table.targets[task.name].cpu(), table.present[task.name].cpu()
+        rows = int(present.any(dim=1).sum()) if present.ndim > 1 else int(present.sum())
+        metric = task.primary_metric(fit)
+        found: TaskScores = {m.name: math.nan for m in task.metrics_for(fit)} | {"skill": math.nan}
+        if rows:
+            found |= task.evaluate(outputs.values[task.name], target, present, fit)
+            constant = metric.score(task.constant(fit, len(target)), target, present, fit)
+            found["skill"] = task.skill(found[metric.name], constant, fit)
+        scores[task.name] = found | {"loss": outputs.losses[task.name], "rows": rows}
+    return scores

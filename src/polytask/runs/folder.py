@@ -1,0 +1,215 @@
+"""The Run folder: atomic writes, checksums, the lock, and which version wrote it."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from polytask.errors import RunError
+
+#: The layout's version: raised when an older polytask could not read a newer folder.
+FORMAT = 1
+
+#: What a Run folder may hold; anything else means that the folder is somebody's own.
+NAMES = frozenset(
+    {
+        "run.json", "config.yaml", "model.json", "schema.json", "splits.parquet", "preprocessing", "weights", "checkpoint",
+        "history.jsonl", "metrics.json", "predictions", "environment.json", "lint.json", "citations.bib", "checksums.json",
+        ".lock", "staging",
+    }
+)  # fmt: skip
+
+
+class RunFolder:
+    """One Run's files.
+
+    Every file appears whole or not at all: it is written under another name, flushed to disk, then renamed.
+
+    Args:
+        path: the folder; `create` makes it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock: IO[str] | None = None
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def create(self) -> None:
+        """Makes the folder, or checks that the one there is a Run's or empty.
+
+        Raises:
+            RunError: it cannot be written, is a file, or holds something else.
+        """
+        with explained(self.path):
+            if self.path.exists() and not self.path.is_dir():
+                raise RunError(f"{self.path} is a file; a Run needs a folder: choose another name")
+            if self.path.exists():
+                strange = sorted(p.name for p in self.path.iterdir() if p.name not in NAMES)
+                if strange:
+                    raise RunError(
+                        f"{self.path} holds {strange[0]!r} and is no Run folder; choose an empty or a new folder"
+                    )
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise RunError(f"{self.path} cannot be written (permission denied); choose another folder")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for this process.
+
+        Raises:
+            RunError: another process is writing this Run.
+        """
+        with explained(self.path):
+            handle = (self.path / ".lock").open("a+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            raise RunError(
+                f"{self.path} is being written by another process; wait for it, or choose another folder"
+            ) from None
+        try:
+            yield
+        finally:
+            handle.close()
+
+    def write(self, name: str, content: bytes | str) -> None:
+        """One file, atomically."""
+        target = self.path / name
+        with explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            staged = target.with_name(f".{target.name}.new")
+            try:
+                with staged.open("wb") as handle:
+                    handle.write(content if isinstance(content, bytes) else content.encode())
+                    handle.flush()
+                    os.fsync(handle.fileno())
+                staged.replace(target)
+            finally:
+                staged.unlink(missing_ok=True)
+
+    def write_json(self, name: str, values: Any) -> None:
+        """One JSON file, atomically."""
+        self.write(name, json_bytes(values))
+
+    def read_json(self, name: str) -> Any:
+        """One JSON file.
+
+        Raises:
+            RunError: it is missing or damaged.
+        """
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(f"{self.path} has no {name}: it is no Run folder, or an incomplete one") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RunError(
+                f"{self.path / name} is damaged ({error}); restore it from a copy or train again"
+            ) from None
+
+    def state(self) -> str:
+        """`"empty"` (nothing prepared yet), `"training"` or `"finished"`.
+
+        Raises:
+            RunError: a newer polytask wrote it, or run.json is damaged.
+        """
+        if not (self.path / "run.json").exists():
+            return "empty"
+        head = self.read_json("run.json")
+        if not isinstance(head, dict) or not isinstance(head.get("format"), int) or "state" not in head:
+            raise RunError(
+                f"{self.path / 'run.json'} is damaged: it names no format; restore it or train again"
+            )
+        if head["format"] > FORMAT:
+            raise RunError(
+                f"{self.path} was written by polytask {head.get('polytask', '?')} (Run format {head['format']}); "
+                f"this one reads format {FORMAT}: upgrade polytask to load it"
+            )
+        return str(head["state"])
+
+    def clear(self) -> None:
+        """Removes what an interrupted preparation left."""
+        with explained(self.path):
+            for item in self.path.iterdir():
+                if item.name in NAMES - {".lock"}:
+                    shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+    def seal(self) -> None:
+        """Writes the checksums of every file of the finished Run but the checkpoint's and run.json's."""
+        self.write_json("checksums.json", {name: [sha256(self.path / name)] for name in self._sealed()})
+
+    def replace(self, files: Mapping[str, bytes]) -> None:
+        """Rewrites files of a sealed Run; killed at any moment, the folder still holds to its checksums."""
+        sums = self.read_json("checksums.json")
+        for name in files.keys() - sums.keys():
+            self.write(name, files[name])
+        changed = {name: content for name, content in files.items() if name in sums}
+        both = {name: [*sums[name], hashlib.sha256(content).hexdigest()] for name, content in changed.items()}
+        self.write_json("checksums.json", sums | both)
+        for name, content in changed.items():
+            self.write(name, content)
+        self.seal()
+
+    def verify(self, *names: str) -> None:
+        """Checks files against their checksums (all sealed ones where none is named).
+
+        Raises:
+            RunError: a file is missing or was changed.
+        """
+        sums = self.read_json("checksums.json")
+        for name in names or sums:
+            path = self.path / name
+            if not path.is_file():
+                raise RunError(f"{path} is missing; restore it from a copy or train again")
+            if sha256(path) not in sums.get(name, []):
+                raise RunError(
+                    f"{path} is damaged (its checksum differs); restore it from a copy or train again"
+                )
+
+    def _sealed(self) -> list[str]:
+        files = (p for p in self.path.rglob("*") if p.is_file())
+        names = sorted(p.relative_to(self.path).as_posix() for p in files)
+        changing = {"checksums.json", "run.json"}
+        return [n for n in names if not n.startswith(("checkpoint/", ".")) and n not in changing]
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusals into one sentence.
+
+    Raises:
+        RunError: no space, no permission, a read-only or missing place.
+    """
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "there is no space left on the disk; free some and start the same command again",
+            errno.EDQUOT: "the disk quota is used up; free some space and start the same command again",
+            errno.EFBIG: "a file grew beyond the size allowed here; raise the limit and start the same command again",
+            errno.EACCES: "permission denied; choose a folder that you may write",
+            errno.EROFS: "the file system is read-only; choose another folder",
+            errno.ENOTDIR: "a part of this path is a file; choose another folder",
+        }
+        reason = reasons.get(error.errno or 0, error.strerror or str(error))
+        raise RunError(f"{path} cannot be written: {reason}") from error
+
+
+def sha256(path: Path) -> str:
+    """The hex digest of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def json_bytes(values: Any) -> bytes:
+    """Readable JSON."""
+    return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()

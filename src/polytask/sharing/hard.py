@@ -1,0 +1,72 @@
+"""Hard sharing: one trunk for all tasks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import ClassVar, cast
+
+import torch
+from torch import nn
+
+from polytask.encoders import run_stages
+from polytask.feature import Feature, Inputs, MakeEncoder
+from polytask.sharing.base import Sharing
+
+
+class Hard(Sharing):
+    """All tasks run the first `split` stages together; each runs the rest on its own copy.
+
+    f_t = s_L(… s_1(x)), the stages up to `split` being the same object for every task. `split=None` shares all stages
+    (only heads are owned); `split=0` shares none. A stage that a single task's head needs belongs to that task.
+
+    Args:
+        make_encoder: builds a fresh chain of stages.
+        tasks: task -> the stages its head reads.
+        generator: not drawn from.
+        split: how many stages are shared, 0 to the number of stages; all where not given.
+
+    Raises:
+        ValueError: `split` beyond the encoder's stages.
+
+    Paper: Caruana, Multitask Learning, Machine Learning 28, 1997.
+    """
+
+    paper: ClassVar[str] = "caruana1997"
+
+    def __init__(
+        self,
+        make_encoder: MakeEncoder,
+        tasks: Mapping[str, tuple[int, ...]],
+        generator: torch.Generator,
+        *,
+        split: int | None = None,
+    ) -> None:
+        super().__init__(make_encoder, tasks, generator)
+        trunk = make_encoder(0)
+        self.widths = tuple(trunk.widths)
+        num_stages = len(self.widths)
+        self.split = num_stages if split is None else split
+        if not 0 <= self.split <= num_stages:
+            raise ValueError(
+                f"hard sharing: split={split}, but the encoder has {num_stages} stages: 0 to {num_stages}"
+            )
+        deepest = max(self.depth(task) for task in self.tasks)
+        self.trunk = trunk.stages[: min(self.split, deepest)]
+        self.tails = nn.ModuleDict()
+        for task in self.tasks:
+            tail = make_encoder(0).stages[self.split : self.depth(task)] if self.split < deepest else nn.ModuleList()
+            self.tails[f"task_{task}"] = tail
+
+    def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
+        """The features after each stage; shared stages run once, and no deeper than these tasks need."""
+        depth = max(self.depth(task) for task in tasks)
+        shared = run_stages(self.trunk[:depth], inputs)
+        start = shared[-1] if shared else inputs
+        return {task: shared + run_stages(self._tail(task), start) for task in tasks}
+
+    def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
+        """The task's own stages, and shared ones that no other task's head needs."""
+        others = max((self.depth(other) for other in self.tasks if other != task), default=0)
+        return chain(self._tail(task).parameters(), self.trunk[others : self.depth(task)].parameters())
+
+    def _tail(self, task: str) -> nn.ModuleList:
+        return cast(nn.ModuleList, self.tails[f"task_{task}"])

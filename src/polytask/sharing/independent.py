@@ -1,0 +1,42 @@
+"""No sharing: a chain of stages for every task, in one model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import nn
+
+from polytask.encoders import run_stages
+from polytask.feature import Feature, Inputs, MakeEncoder
+from polytask.sharing.base import Sharing
+
+
+class Independent(Sharing):
+    """Every task has the whole chain to itself; all start from the same weights, as single-task twins would.
+
+    Args:
+        make_encoder: builds a fresh chain of stages.
+        tasks: task -> the stages its head reads.
+        generator: not drawn from.
+    """
+
+    def __init__(
+        self, make_encoder: MakeEncoder, tasks: Mapping[str, tuple[int, ...]], generator: torch.Generator
+    ) -> None:
+        super().__init__(make_encoder, tasks, generator)
+        chains = {task: make_encoder(0) for task in self.tasks}
+        self.widths = tuple(next(iter(chains.values())).widths)
+        self.chains = nn.ModuleDict()
+        for task, encoder in chains.items():
+            self.chains[f"task_{task}"] = encoder.stages[: self.depth(task)]
+
+    def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
+        """The features after each stage of each task's own chain."""
+        return {task: run_stages(self._chain(task), inputs) for task in tasks}
+
+    def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
+        """All of the task's chain."""
+        return self._chain(task).parameters()
+
+    def _chain(self, task: str) -> nn.ModuleList:
+        return cast(nn.ModuleList, self.chains[f"task_{task}"])

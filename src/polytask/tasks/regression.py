@@ -1,0 +1,208 @@
+"""Regression: a number a row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics.functional import regression as torchmetrics
+
+from polytask.errors import SchemaError
+from polytask.tasks.base import Fitted, Metric, Task, VectorHead, in_full_precision, masked, weighted_sum
+from polytask.tasks.scores import NAN, on_present
+from polytask.wording import shown
+
+#: What `float` would take, or warn of, though it is no number.
+NO_NUMBERS = (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64, np.ndarray)
+
+
+def numeric(values: np.ndarray, present: np.ndarray, place: str) -> np.ndarray:
+    """The cells as float64, 0 where missing.
+
+    Raises:
+        SchemaError: text, dates, lists or infinities, naming the first of them and its row.
+    """
+    if values.ndim != 1:
+        raise SchemaError(
+            f"{place}: one number a row is wanted, got an array of shape {values.shape}: name one column"
+        )
+    numbers = np.zeros(len(values))
+    if values.dtype.kind in "biuf":
+        numbers[present] = values[present]
+    else:
+        kept = values[present]
+        wrong = next((k for k, value in enumerate(kept) if not _is_number(value)), None)
+        if wrong is not None:
+            # A text that no number can be read from says more than the first "12.5".
+            wrong = next((k for k, value in enumerate(kept) if not _reads_as_number(value)), wrong)
+            raise SchemaError(
+                _sentence(place, "a number is wanted", kept[wrong], np.flatnonzero(present)[wrong])
+            )
+        numbers[present] = kept.astype(np.float64)
+    wrong_rows = np.flatnonzero(~np.isfinite(numbers))
+    if len(wrong_rows):
+        raise SchemaError(_sentence(place, "a finite number is wanted", values[wrong_rows[0]], wrong_rows[0]))
+    return numbers
+
+
+def _sentence(place: str, wanted: str, value: Any, row: int) -> str:
+    plain = value.item() if isinstance(value, np.generic) else value
+    return (
+        f"{place}: {wanted}, got {shown(plain)} in row {row} of those given; "
+        "make the cell a number or leave it empty, or name another kind of task"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether the cell is a number; a text is none, even where one could be read from it."""
+    return not isinstance(value, NO_NUMBERS) and _reads_as_number(value)
+
+
+def _reads_as_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _r2(output: Tensor, target: Tensor) -> float:
+    if len(target) < 2 or bool((target == target[0]).all()):
+        return NAN
+    return float(torchmetrics.r2_score(output, target.double()))
+
+
+def _rmse(output: Tensor, target: Tensor) -> float:
+    return float(torchmetrics.mean_squared_error(output, target.double(), squared=False))
+
+
+def _mae(output: Tensor, target: Tensor) -> float:
+    return float(torchmetrics.mean_absolute_error(output, target.double()))
+
+
+@dataclass(frozen=True)
+class Regression(Task):
+    """A number a row.
+
+    The target is standardised by the training rows' mean and standard deviation (1 where that is 0); output
+    `[B]` and loss are in these standardised units, so that tasks of different units weigh alike. Predictions
+    and the metrics `rmse` and `mae` are in the target's own units. With e = output − target, the loss of a
+    row is
+
+    - "mse": e²
+    - "mae": |e|
+    - "huber": e²/2 where |e| <= δ, else δ (|e| − δ/2)
+
+    Args:
+        criterion: the loss.
+        delta: δ of the Huber loss, > 0, in standard deviations of the target.
+
+    Example:
+        >>> task = Regression("price")
+        >>> task.fit(np.array([1.0, 3.0]), np.array([True, True]))
+        {'mean': 2.0, 'sd': 1.0, 'median': 2.0}
+    """
+
+    criterion: Literal["mse", "mae", "huber"] = "mse"
+    delta: float = 1.0
+
+    kind: ClassVar[str] = "regression"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("r2", on_present(_r2)),
+        Metric(
+            "rmse",
+            lambda output, target, present, fitted: (
+                fitted["sd"] * on_present(_rmse)(output, target, present, fitted)
+            ),
+            higher_is_better=False,
+            perfect=0.0,
+        ),
+        Metric(
+            "mae",
+            lambda output, target, present, fitted: (
+                fitted["sd"] * on_present(_mae)(output, target, present, fitted)
+            ),
+            higher_is_better=False,
+            perfect=0.0,
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.criterion not in ("mse", "mae", "huber"):
+            raise ValueError(
+                f"task {self.name!r}: criterion is 'mse', 'mae' or 'huber', got {self.criterion!r}"
+            )
+        if not 0 < self.delta < float("inf"):
+            raise ValueError(f"task {self.name!r}: delta is a number > 0, got {self.delta}")
+
+    def fit(self, values: Shaped[np.ndarray, "rows ..."], present: Bool[np.ndarray, "rows ..."]) -> Fitted:
+        """Learns `{"mean", "sd", "median"}`.
+
+        Raises:
+            SchemaError: no cell, or one that is no finite number.
+        """
+        kept = numeric(values, present, self.place)[present]
+        if not len(kept):
+            raise SchemaError(
+                f"{self.place}: every cell of the training rows is missing; "
+                "leave the task out or fill its column"
+            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, sd, median = float(kept.mean()), float(kept.std()), float(np.median(kept))
+        if not np.isfinite([mean, sd, median]).all():
+            largest = float(kept[np.abs(kept).argmax()])
+            raise SchemaError(
+                f"{self.place}: the numbers are too large to be squared (up to {largest}); rescale the column"
+            )
+        # A column of one value may still have a spread of rounding errors.
+        is_constant = kept.min() == kept.max() or sd == 0.0
+        return {"mean": mean, "sd": 1.0 if is_constant else sd, "median": median}
+
+    def encode(
+        self, values: Shaped[np.ndarray, "rows ..."], present: Bool[np.ndarray, "rows ..."], fitted: Fitted
+    ) -> tuple[Shaped[Tensor, "rows ..."], Bool[Tensor, "rows ..."]]:
+        """Standardised targets, float32 `[rows]`.
+
+        Raises:
+            SchemaError: a cell that is no finite number.
+        """
+        scaled = (numeric(values, present, self.place) - fitted["mean"]) / fitted["sd"]
+        return torch.from_numpy(np.where(present, scaled, 0).astype(np.float32)), torch.from_numpy(
+            present.copy()
+        )
+
+    def head(self, fitted: Fitted, widths: Sequence[int]) -> nn.Module:
+        """One output a row."""
+        return VectorHead(self, widths)
+
+    def loss(
+        self,
+        output: Float[Tensor, "batch ..."],
+        target: Shaped[Tensor, "batch ..."],
+        present: Bool[Tensor, "batch ..."],
+        weight: Float[Tensor, "batch ..."],
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Σ weight · loss, in standardised units, and Σ weight over present rows."""
+        output = masked(in_full_precision(output), present)
+        target = masked(target, present).to(output.dtype)
+        if self.criterion == "mse":
+            losses = functional.mse_loss(output, target, reduction="none")
+        elif self.criterion == "mae":
+            losses = functional.l1_loss(output, target, reduction="none")
+        else:
+            losses = functional.huber_loss(output, target, reduction="none", delta=self.delta)
+        return weighted_sum(losses, present, weight)
+
+    def constant(self, fitted: Fitted, num_rows: int) -> Float[Tensor, "rows ..."]:
+        """The training rows' mean (standardised: 0), or their median where `mae` is the primary metric."""
+        value = (fitted["median"] - fitted["mean"]) / fitted["sd"] if self.primary == "mae" else 0.0
+        return torch.full((num_rows,), value, dtype=torch.float32)
+
+    def decode(self, output: Float[Tensor, "rows ..."], fitted: Fitted) -> dict[str, np.ndarray]:
+        """Predictions in the target's own units, float64."""
+        return {self.name: output.detach().cpu().double().numpy() * fitted["sd"] + fitted["mean"]}

@@ -1,0 +1,30 @@
+"""Training: the step, the agenda, the loop."""
+
+from polytask.train.agenda import AGENDAS, Agenda, Alternating, Joint
+from polytask.train.conflict import gradient_cosines
+from polytask.train.loop import TrainingError, train
+from polytask.train.optimizers import OPTIMIZERS
+from polytask.train.progress import Progress, make_progress
+from polytask.train.session import Session, TrainingData
+from polytask.train.settings import EarlyStopping, Training
+from polytask.train.step import Step, task_losses, training_step
+
+__all__ = [
+    "AGENDAS",
+    "OPTIMIZERS",
+    "Agenda",
+    "Alternating",
+    "EarlyStopping",
+    "Joint",
+    "Progress",
+    "Session",
+    "Step",
+    "Training",
+    "TrainingData",
+    "TrainingError",
+    "gradient_cosines",
+    "make_progress",
+    "task_losses",
+    "train",
+    "training_step",
+]

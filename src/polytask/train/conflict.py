@@ -1,0 +1,37 @@
+"""How much the tasks' gradients agree: pairwise cosines on the shared parameters, under any balancer."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from itertools import combinations
+
+from torch import Tensor
+
+from polytask.gradients import cosines, gramian, task_gradients
+from polytask.model import Model
+from polytask.tasks import Task
+from polytask.train.step import Step, task_losses
+
+
+def gradient_cosines(model: Model, steps: list[Step], tasks: Mapping[str, Task]) -> dict[str, float]:
+    """The cosine of every pair of tasks' gradients on these batches, as `{"a|b": cosine}`.
+
+    Taken in evaluation mode: without dropout's noise, and without touching batch norm's statistics, the random state or
+    `.grad`. Empty where there is one task only or nothing is shared.
+    """
+    shared = [p for p in model.shared_parameters() if p.requires_grad]
+    if not shared or len(tasks) < 2:
+        return {}
+    was_training = model.training
+    model.eval()
+    try:
+        losses: dict[str, Tensor] = {}
+        for step in steps:
+            losses |= task_losses(model, step, tasks, nullcontext)
+        if len(losses) < 2:
+            return {}
+        gradients = task_gradients(losses, shared, with_own=False)
+        table = cosines(gramian(gradients.jacobian))
+    finally:
+        model.train(was_training)
+    names = list(gradients.names)
+    return {f"{names[i]}|{names[j]}": float(table[i, j]) for i, j in combinations(range(len(names)), 2)}

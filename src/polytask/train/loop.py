@@ -1,0 +1,187 @@
+"""The training loop: epochs of steps, validation, history, best weights, checkpoints."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from polytask.errors import PolytaskError
+from polytask.runs import (
+    RunFolder,
+    TaskScores,
+    evaluating,
+    explained,
+    finite,
+    judge,
+    read_checkpoint,
+    run_model,
+    write_checkpoint,
+)
+from polytask.train.conflict import gradient_cosines
+from polytask.train.progress import Progress
+from polytask.train.selection import MEAN
+from polytask.train.session import Session, Totals
+from polytask.train.step import task_losses, training_step
+
+
+class TrainingError(PolytaskError):
+    """Training cannot go on: a loss or gradient is not finite. Names the task and what to try."""
+
+
+def train(session: Session, folder: RunFolder, progress: Progress) -> dict[str, TaskScores]:
+    """Trains to the end, going on from the folder's checkpoint where there is one.
+
+    Writes `history.jsonl`, `weights/` and `checkpoint/`; leaves the best weights for the watched score in the model
+    that is judged, and returns their scores on the validation rows.
+
+    Raises:
+        TrainingError: a loss is NaN or infinite.
+        RunError: the folder cannot be written, or its checkpoint is damaged.
+    """
+    resume(session, folder)
+    progress.start(session)
+    while not session.is_over:
+        began = time.monotonic()
+        _train_epoch(session, folder, progress)
+        record = _finish_epoch(session, folder, began, time.monotonic() - began)
+        progress.epoch(record)
+        save_checkpoint(session, folder)
+    session.judged.load_state_dict(session.selection.weights[MEAN])
+    return validate(session)
+
+
+def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> None:
+    if session.step == 0:
+        session.totals = Totals(session.data.tasks)
+        session.cosines = _cosines(session)
+    clip, saved_at = session.clip(), time.monotonic()
+    session.model.train()
+    for step in session.agenda.steps(session.epoch, first=session.step):
+        active = [(tuple(n for n in names if n in session.selection.active), batch) for names, batch in step]
+        losses = task_losses(session.model, active, session.data.tasks, session.autocast)
+        if losses:
+            try:
+                weights = training_step(
+                    losses,
+                    session.model,
+                    session.balancer,
+                    session.optimizer,
+                    clip=clip,
+                    epoch=session.epoch,
+                    scores=session.scores,
+                )
+            except ValueError as error:
+                _check_finite(session, losses)
+                raise TrainingError(f"epoch {session.epoch + 1}, step {session.step + 1}: {error}") from error
+            session.after_step()
+            session.totals.add(losses, weights, sum(batch.num_rows for _, batch in step))
+        session.step += 1
+        progress.step(session)
+        if time.monotonic() - saved_at >= session.settings.checkpoint_seconds:
+            save_checkpoint(session, folder)
+            saved_at = time.monotonic()
+
+
+def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: float) -> dict[str, Any]:
+    """Validates, keeps what is best, writes the epoch's line of history.
+
+    `began` is when this process took up the epoch, `trained` the seconds its steps took.
+    """
+    _check_finite(session, {n: t for n, t in session.totals.losses.items() if t is not None})
+    session.epoch += 1
+    session.step = 0
+    scores = validate(session)
+    session.scores = {name: score["skill"] for name, score in scores.items()}
+    watched = session.selection.watched(session.scores)
+    learning_rate = session.optimizer.param_groups[0]["lr"]
+    if isinstance(session.schedule, ReduceLROnPlateau):
+        session.schedule.step(-math.inf if math.isnan(watched) else watched)
+    improved = session.selection.update(session.epoch, session.scores, session.judged.state_dict())
+    session.is_over = session.epoch >= session.settings.epochs or session.selection.is_over(session.epoch)
+    seconds = round(time.monotonic() - began, 3)
+    record = {
+        "epoch": session.epoch,
+        "score": watched,
+        "learning_rate": learning_rate,
+        "training_loss": session.totals.mean_losses(),
+        "validation": scores,
+        "weights": session.totals.mean_weights(),
+        "cosines": session.cosines,
+        "improved": improved,
+        "active": list(session.selection.active),
+        "rows": session.totals.rows,
+        "timing": {"seconds": seconds, "rows_per_second": round(session.totals.rows / max(trained, 1e-9), 1)},
+    }
+    _append_history(session, folder, finite(record))
+    for name in improved:
+        folder.write(f"weights/{name}.safetensors", save(session.selection.weights[name]))
+    return record
+
+
+def validate(session: Session) -> dict[str, TaskScores]:
+    """Every task's scores on its validation rows."""
+    found: dict[str, TaskScores] = {}
+    with evaluating(session.judged):
+        for table in session.data.validation.values():
+            tasks = [session.data.tasks[name] for name in table.tasks]
+            outputs = run_model(session.judged, table, tasks, autocast=session.autocast)
+            found |= judge(tasks, session.data.fitted, outputs, table)
+    return {name: found[name] for name in session.data.tasks}
+
+
+def _cosines(session: Session) -> dict[str, float]:
+    """The tasks' gradient cosines on the first batch of every stream; the streams stay where they are."""
+    before = session.agenda.state()
+    first: dict[str, Any] = {}
+    for step in islice(session.agenda.steps(session.epoch), session.agenda.steps_per_epoch):
+        for names, batch in step:
+            first.setdefault("|".join(names), (names, batch))
+        if {n for names, _ in first.values() for n in names} >= set(session.data.tasks):
+            break
+    session.agenda.restore(before)
+    return gradient_cosines(session.model, [list(first.values())], session.data.tasks)
+
+
+def _check_finite(session: Session, losses: Mapping[str, torch.Tensor]) -> None:
+    for name, loss in losses.items():
+        if not torch.isfinite(loss).all():
+            raise TrainingError(
+                f"the loss of task {name!r} became {float(loss)} in epoch {session.epoch + 1}: lower learning_rate "
+                f"({session.settings.learning_rate}), set clip_norm, or look for extreme values in its inputs or target"
+            )
+
+
+def _append_history(session: Session, folder: RunFolder, record: Any) -> None:
+    line = json.dumps(record, ensure_ascii=False) + "\n"
+    with (
+        explained(folder / "history.jsonl"),
+        (folder / "history.jsonl").open("a", encoding="utf-8") as handle,
+    ):
+        handle.write(line)
+        handle.flush()
+    session.history_bytes = (folder / "history.jsonl").stat().st_size
+
+
+def save_checkpoint(session: Session, folder: RunFolder) -> None:
+    """Writes down everything that going on from here needs."""
+    _check_finite(session, {n: t for n, t in session.totals.losses.items() if t is not None})
+    write_checkpoint(folder / "checkpoint", session.state())
+
+
+def resume(session: Session, folder: RunFolder) -> None:
+    """Restores the newest checkpoint, and cuts the lines of history written after it."""
+    state = read_checkpoint(folder / "checkpoint")
+    history = folder / "history.jsonl"
+    if state is None:
+        history.unlink(missing_ok=True)
+        return
+    best = state["selection"]["best"]
+    session.restore(state, {name: load_file(folder / "weights" / f"{name}.safetensors") for name in best})
+    with explained(history), history.open("r+b") as handle:
+        handle.truncate(session.history_bytes)

@@ -1,0 +1,186 @@
+"""One training in progress: everything that changes while it runs, and how that is saved and restored."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from polytask.balance import Balancer
+from polytask.data import TensorTable
+from polytask.model import Model
+from polytask.runs import random_state, restore_random_state
+from polytask.tasks import Fitted, Task
+from polytask.train.agenda import Agenda
+from polytask.train.optimizers import make_optimizer, make_schedule
+from polytask.train.selection import Selection
+from polytask.train.settings import Training
+
+
+@dataclass
+class TrainingData:
+    """Encoded rows of every table, on the training device.
+
+    Attributes:
+        training: table name -> training rows.
+        validation: table name -> validation rows.
+        tasks: all tasks by name.
+        fitted: what each task learnt.
+    """
+
+    training: Mapping[str, TensorTable]
+    validation: Mapping[str, TensorTable]
+    tasks: Mapping[str, Task]
+    fitted: Mapping[str, Fitted]
+
+
+class Totals:
+    """Running sums of an epoch, kept on the device so that no step waits for a number."""
+
+    def __init__(self, tasks: Iterable[str]) -> None:
+        names = list(tasks)
+        self.losses: dict[str, Tensor | None] = dict.fromkeys(names)
+        self.steps = dict.fromkeys(names, 0)
+        self.weights = dict.fromkeys(names, 0.0)
+        self.rows = 0
+
+    def add(self, losses: Mapping[str, Tensor], weights: Mapping[str, float], rows: int) -> None:
+        """Takes in one step."""
+        for name, loss in losses.items():
+            before, now = self.losses[name], loss.detach().double()
+            self.losses[name] = now if before is None else before + now
+            self.steps[name] += 1
+            self.weights[name] += weights[name]
+        self.rows += rows
+
+    def mean_losses(self) -> dict[str, float]:
+        """Mean training loss of every task that had a step."""
+        return {n: float(total) / self.steps[n] for n, total in self.losses.items() if total is not None}
+
+    def mean_weights(self) -> dict[str, float]:
+        """Mean balancer weight of every task that had a step."""
+        return {n: total / self.steps[n] for n, total in self.weights.items() if self.steps[n]}
+
+
+class Session:
+    """A training in progress.
+
+    Args:
+        model: on the training device.
+        data: on the training device.
+        balancer: who yields.
+        agenda: which tasks train when.
+        settings: of the training.
+    """
+
+    def __init__(
+        self, model: Model, data: TrainingData, balancer: Balancer, agenda: Agenda, settings: Training
+    ) -> None:
+        self.model, self.data, self.balancer, self.agenda, self.settings = (
+            model,
+            data,
+            balancer,
+            agenda,
+            settings,
+        )
+        self.optimizer = make_optimizer((p for p in model.parameters() if p.requires_grad), settings)
+        self.schedule = make_schedule(self.optimizer, settings, agenda.steps_per_epoch)
+        self.selection = Selection(list(data.tasks), settings.early_stopping)
+        self.average = (
+            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
+            if settings.ema is not None
+            else None
+        )
+        self.epoch = 0
+        self.step = 0
+        self.totals = Totals(data.tasks)
+        self.cosines: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
+        self.history_bytes = 0
+        self.is_over = False
+
+    @property
+    def judged(self) -> Model:
+        """The model that validation judges and the Run keeps: the average where there is one."""
+        return self.model if self.average is None else cast(Model, self.average.module)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Mixed precision for the forward pass, where it was asked for."""
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(next(self.model.parameters()).device.type, dtype=torch.bfloat16)
+
+    def clip(self) -> Callable[[Iterable[nn.Parameter]], None] | None:
+        """Cuts gradients by value, then by norm; None where neither was asked for."""
+        value, norm = self.settings.clip_value, self.settings.clip_norm
+        if value is None and norm is None:
+            return None
+
+        def cut(parameters: Iterable[nn.Parameter]) -> None:
+            held = [p for p in parameters if p.grad is not None]
+            if value is not None:
+                nn.utils.clip_grad_value_(held, value)
+            if norm is not None:
+                nn.utils.clip_grad_norm_(held, norm)
+
+        return cut
+
+    def after_step(self) -> None:
+        """Moves the average and a per-step learning rate."""
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        if self.schedule is not None and not isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that training from here depends on but the data and the settings."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "history_bytes": self.history_bytes,
+            "is_over": self.is_over,
+            "threads": torch.get_num_threads(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": None if self.schedule is None else _plain(self.schedule.state_dict()),
+            "balancer": self.balancer.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "agenda": self.agenda.state(),
+            "selection": self.selection.state(),
+            "totals": vars(self.totals),
+            "cosines": self.cosines,
+            "scores": self.scores,
+            "random": random_state(),
+        }
+
+    def restore(self, state: Mapping[str, Any], weights: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Sets everything that `state` saved; the next step is the one that would have followed."""
+        for name in ("epoch", "step", "history_bytes", "is_over"):
+            setattr(self, name, state[name])
+        torch.set_num_threads(state["threads"])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.balancer.load_state_dict(state["balancer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.agenda.restore(state["agenda"])
+        self.selection.restore(state["selection"], weights)
+        device = next(self.model.parameters()).device
+        for name, value in state["totals"].items():
+            setattr(self.totals, name, value)
+        self.totals.losses = {n: v if v is None else v.to(device) for n, v in self.totals.losses.items()}
+        self.cosines, self.scores = dict(state["cosines"]), dict(state["scores"])
+        restore_random_state(state["random"])
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A schedule's state without the function it was made from, which the settings make again."""
+    return {
+        key: value for key, value in values.items() if key not in {"lr_lambdas", "_get_lr_called_within_step"}
+    }

@@ -1,0 +1,53 @@
+"""What all tests share: checked shapes, one thread, fixed seeds, the folder of real data."""
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+#: Packages whose shapes (`Float[Tensor, "tasks params"]`) are checked at every call in the tests.
+CHECKED = ["polytask.gradients", "polytask.balance", "polytask.sharing", "polytask.tasks"]
+
+# Before any test module imports them: what is imported already stays unchecked.
+install_import_hook(CHECKED, "beartype.beartype")
+
+# One thread here and in the processes that tests start: sums in a fixed order, and no fight for the cores.
+torch.set_num_threads(1)
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+# The same examples in every run; time limits fail on busy machines.
+settings.register_profile("polytask", derandomize=True, deadline=None)
+settings.load_profile("polytask")
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seeds() -> None:
+    """Every test starts from the same global random states, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002, libraries under test may draw from it
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data: $POLYTASK_DATA, or `shared/data` beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("POLYTASK_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set POLYTASK_DATA to their folder")
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `gpu` are skipped where there is no accelerator."""
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs an accelerator"))

@@ -1,0 +1,45 @@
+"""docs/concepts.md says what is there: it names every member of the catalogues, its YAML is an Experiment."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from polytask.yaml_file import parse_yaml
+
+TEXT = (Path(__file__).resolve().parents[1] / "docs" / "concepts.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("catalogue", ["encoders", "sharings", "balancers", "agendas"])
+def test_every_member_is_named(catalogue):
+    from polytask.catalogue import CATALOGUES
+
+    for name in CATALOGUES[catalogue]:
+        assert f"`{name}`" in TEXT, f"{catalogue}: {name}"
+
+
+def test_every_kind_of_task_is_named():
+    from polytask.tasks import TASKS
+
+    for cls in TASKS.values():
+        assert f"`{cls.__name__}`" in TEXT
+
+
+def test_balancers_read_what_is_said():
+    from polytask.balance import BALANCERS
+
+    rows = dict(re.findall(r"^\| `(\w+)` \| (losses|Gramian) \|", TEXT, flags=re.MULTILINE))
+    assert set(rows) == set(BALANCERS)
+    for name, reads in rows.items():
+        assert ("gramian" in BALANCERS[name].reads) == (reads == "Gramian"), name
+
+
+def test_the_yaml_is_an_experiment():
+    from polytask.experiment import Experiment
+
+    (text,) = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+    values, source = parse_yaml(text, "concepts.md")
+    experiment = Experiment.read(values, source)
+    assert [task.name for task in experiment.tasks] == ["income", "weeks_worked"]
+    assert experiment.train.learning_rate == 0.001
+    assert Experiment.read(experiment.written()) == experiment
