@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def census(path: Path) -> pt.Table:
-    kinds = {name: "category" for name in ("year", "own_business", "veterans_benefits")}
+    kinds = dict.fromkeys(("year", "own_business", "veterans_benefits"), "category")
     table = pt.read(path)
     codes = {name: "category" for name in table.columns if name.endswith("_code")}
     return pt.read(path, kinds={k: v for k, v in {**kinds, **codes}.items() if k in table.columns})
@@ -68,9 +68,7 @@ def plain_epoch(run: pt.Run, batches: object) -> float:
         optimizer.zero_grad()
         outputs = model({NUMBERS: numbers, CATEGORIES: categories})
         loss = torch.nn.functional.binary_cross_entropy_with_logits(outputs["income"], income)
-        loss = loss + torch.nn.functional.binary_cross_entropy_with_logits(
-            outputs["never_married"], never_married
-        )
+        loss = loss + torch.nn.functional.binary_cross_entropy_with_logits(outputs["never_married"], never_married)
         loss.backward()
         optimizer.step()
         rows += len(income)
@@ -106,13 +104,9 @@ def tensors_of(run: pt.Run, table: pt.Table):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = Path(os.environ.get("POLYTASK_DATA", ROOT.parent / "shared" / "data"))
-    parser.add_argument(
-        "--data", type=Path, default=data / "census_income_kdd_test" / "census_income_kdd_test.parquet"
-    )
+    parser.add_argument("--data", type=Path, default=data / "census_income_kdd_test" / "census_income_kdd_test.parquet")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()

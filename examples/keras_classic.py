@@ -15,9 +15,7 @@ import polytask as pt
 def table() -> pd.DataFrame:
     cells = load_breast_cancer(as_frame=True).frame
     frame = cells.filter(like="mean ").drop(columns=["mean radius", "mean perimeter", "mean area"])
-    return frame.assign(
-        malignant=cells["target"] == 0, large=cells["mean area"] > cells["mean area"].quantile(0.7)
-    )
+    return frame.assign(malignant=cells["target"] == 0, large=cells["mean area"] > cells["mean area"].quantile(0.7))
 
 
 def main(folder: str = "runs/keras-classic", epochs: int = 60) -> pt.Run:

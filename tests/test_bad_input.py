@@ -275,9 +275,7 @@ def test_a_run_refuses(name, damage, command, says, copied, monkeypatch, capsys)
     before = {name: content for name, content in contents(copied).items() if not name.endswith(".lock")}
     message = refuse(words(command), monkeypatch, capsys)
     assert re.search(says, message), message
-    assert {
-        name: content for name, content in contents(copied).items() if not name.endswith(".lock")
-    } == before
+    assert {name: content for name, content in contents(copied).items() if not name.endswith(".lock")} == before
 
 
 def test_an_interrupted_run_says_so(copied, monkeypatch, capsys):
@@ -336,6 +334,4 @@ def test_an_unwritable_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     FRAME.to_csv("d.csv", index=False)
     (tmp_path / "locked").mkdir(mode=0o500)
-    assert "cannot be written" in refuse(
-        ["fit", "d.csv", "-t", "price", "-o", "locked/run"], monkeypatch, capsys
-    )
+    assert "cannot be written" in refuse(["fit", "d.csv", "-t", "price", "-o", "locked/run"], monkeypatch, capsys)

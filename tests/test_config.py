@@ -242,9 +242,7 @@ def test_a_choice_is_checked_when_made_and_built_when_called():
     built = choice(["a", "b"])
     assert (built.tasks, built.c, built.steps, built.rescale) == (["a", "b"], 1.0, 3, True)
     assert Choice(Sum)(["a"]).tasks == ["a"]
-    with pytest.raises(
-        ConfigError, match=r"^CAGrad\.rescal: unknown setting 'rescal'; did you mean 'rescale'\?$"
-    ):
+    with pytest.raises(ConfigError, match=r"^CAGrad\.rescal: unknown setting 'rescal'; did you mean 'rescale'\?$"):
         CAGrad.with_(rescal=1)
     with pytest.raises(ConfigError, match=r"^CAGrad\.c: got 'x', a number is wanted$"):
         CAGrad.with_(c="x")

@@ -25,9 +25,7 @@ def test_a_missing_package_names_its_extra_and_is_an_import_error():
 
 
 def test_every_error_says_what_it_is_for():
-    kinds = [
-        value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)
-    ]
+    kinds = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert len(kinds) >= 5
     assert all(kind.__doc__ for kind in kinds)
 

@@ -138,9 +138,7 @@ def violations(root: Path) -> list[str]:
             continue
         importer = ".".join(["polytask", *parts])
         if unit_of(importer) not in LEVEL:
-            problems.append(
-                f"{path.relative_to(root)}: {unit_of(importer)} stands on no level; add it to LEVELS"
-            )
+            problems.append(f"{path.relative_to(root)}: {unit_of(importer)} stands on no level; add it to LEVELS")
             continue
         for found in imports_of(ast.parse(path.read_text(encoding="utf-8"))):
             problem = problem_of(found, importer, root)
@@ -250,9 +248,7 @@ def test_a_planted_violation_is_found(tmp_path, case):
 def catalogue_members() -> list[tuple[str, str, type]]:
     from polytask.catalogue import CATALOGUES
 
-    return [
-        (catalogue, name, cls) for catalogue, members in CATALOGUES.items() for name, cls in members.items()
-    ]
+    return [(catalogue, name, cls) for catalogue, members in CATALOGUES.items() for name, cls in members.items()]
 
 
 def test_every_member_of_a_catalogue_is_documented():
@@ -261,9 +257,7 @@ def test_every_member_of_a_catalogue_is_documented():
     members = [found for found in catalogue_members() if found[2].__module__.startswith("polytask.")]
     assert members
     for catalogue, name, cls in members:
-        assert cls.__dict__.get("__doc__"), (
-            f"{catalogue}: {name} ({cls.__name__}) has no docstring of its own"
-        )
+        assert cls.__dict__.get("__doc__"), f"{catalogue}: {name} ({cls.__name__}) has no docstring of its own"
         paper = getattr(cls, "paper", None)
         if paper is not None:
             assert papers.bibtex([paper]).startswith("@"), f"{catalogue}: {name} names the paper {paper!r}"

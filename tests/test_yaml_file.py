@@ -186,9 +186,7 @@ def test_errors_of_settings_point_at_the_line():
         epochs: int = 1
 
     values, source = parse_yaml("train:\n  epochs: many\n", "run.yaml")
-    with pytest.raises(
-        ConfigError, match=r"^run\.yaml, line 2, train\.epochs: got 'many', a whole number is wanted$"
-    ):
+    with pytest.raises(ConfigError, match=r"^run\.yaml, line 2, train\.epochs: got 'many', a whole number is wanted$"):
         build(Train, values["train"], source, ("train",))
 
 

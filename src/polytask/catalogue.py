@@ -83,6 +83,4 @@ def cite(name: str) -> str:
             if key is None:
                 raise ConfigError(f"{name} is not from a paper; there is nothing to cite")
             return papers.bibtex([key])
-    raise ConfigError(
-        f"there is no method {name!r}; {nearest(name, [n for c in CATALOGUES.values() for n in c])}"
-    )
+    raise ConfigError(f"there is no method {name!r}; {nearest(name, [n for c in CATALOGUES.values() for n in c])}")

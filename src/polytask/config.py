@@ -112,14 +112,10 @@ def as_choice(
         value = {value: {}}
     if not isinstance(value, Mapping) or len(value) != 1:
         example = f"{{{next(iter(catalogue), 'name')}: {{…}}}}"
-        raise ConfigError(
-            f"{place}: a {what} is a name or one name with its settings ({example}), got {shown(value)}"
-        )
+        raise ConfigError(f"{place}: a {what} is a name or one name with its settings ({example}), got {shown(value)}")
     ((name, settings),) = value.items()
     if name not in catalogue:
-        raise ConfigError(
-            f"{source.place((*path, str(name)))}: unknown {what} {name!r}; {nearest(name, catalogue)}"
-        )
+        raise ConfigError(f"{source.place((*path, str(name)))}: unknown {what} {name!r}; {nearest(name, catalogue)}")
     if settings is not None and not isinstance(settings, Mapping):
         raise ConfigError(
             f"{source.place((*path, name))}: the settings of {name} are a mapping (setting: value), "
@@ -178,9 +174,7 @@ def plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, Real):
         return float(value)
-    raise ConfigError(
-        f"{shown(value)} cannot be written down: settings are numbers, text, lists and mappings"
-    )
+    raise ConfigError(f"{shown(value)} cannot be written down: settings are numbers, text, lists and mappings")
 
 
 def _differs(settings: Any, f: Field[Any]) -> bool:

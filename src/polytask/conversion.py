@@ -114,9 +114,7 @@ def build(cls: type[T], values: Any, source: Source = NOWHERE, path: KeyPath = (
     kinds = get_type_hints(cls, include_extras=True)
     for name in values:
         if name not in known:
-            raise ConfigError(
-                f"{source.place((*path, str(name)))}: unknown key {name!r}; {nearest(name, known)}"
-            )
+            raise ConfigError(f"{source.place((*path, str(name)))}: unknown key {name!r}; {nearest(name, known)}")
     for name, f in known.items():
         if name not in values and f.default is MISSING and f.default_factory is MISSING:
             raise ConfigError(f"{place}: the key {name!r} is missing")

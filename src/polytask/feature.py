@@ -63,7 +63,6 @@ class InputSpec:
         return bool(self.numbers or self.categories)
 
 
-
 class Chain(Protocol):
     """What a Sharing needs of an encoder."""
 

@@ -43,9 +43,7 @@ class Model(nn.Module):
         # The prefix keeps a task called "type" or "values" from meeting an attribute of ModuleDict.
         self.heads = nn.ModuleDict({f"task_{name}": head for name, head in heads.items()})
 
-    def forward(
-        self, inputs: Inputs, tasks: Sequence[str] | None = None
-    ) -> dict[str, Float[Tensor, "batch ..."]]:
+    def forward(self, inputs: Inputs, tasks: Sequence[str] | None = None) -> dict[str, Float[Tensor, "batch ..."]]:
         """Every asked task's output; all tasks' where none is named."""
         names = self.tasks if tasks is None else tuple(tasks)
         features = self.sharing(inputs, names)

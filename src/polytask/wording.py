@@ -52,9 +52,7 @@ def wanted(kind: Any, *, many: bool = False) -> str:
         return WORDS[base][many]
     if is_dataclass(base):
         keys = [f"{f.name}:" for f in fields(base) if f.init]
-        return (
-            f"{'mappings' if many else 'a mapping'} ({', '.join(keys[:6])}{', …' if len(keys) > 6 else ''})"
-        )
+        return f"{'mappings' if many else 'a mapping'} ({', '.join(keys[:6])}{', …' if len(keys) > 6 else ''})"
     if isinstance(base, type) and issubclass(base, Mapping):
         of = f" of {wanted(args[0], many=True)} to {wanted(args[1], many=True)}" if args else ""
         return f"{'mappings' if many else 'a mapping'}{of}"
@@ -92,20 +90,12 @@ def hint(kind: Any, value: Any) -> str:
         return f": write {value.strip()} without quotes" if _reads_as(kind, value) else ""
     if kind is int and isinstance(value, float) and value.is_integer():
         return f": write {int(value)}"
-    if (
-        kind is bool
-        and isinstance(value, str)
-        and value.lower() in ("yes", "on", "no", "off", "true", "false")
-    ):
+    if kind is bool and isinstance(value, str) and value.lower() in ("yes", "on", "no", "off", "true", "false"):
         return f": write {'true' if value.lower() in ('yes', 'on', 'true') else 'false'}"
     if kind is str and isinstance(value, bool | int | float):
         return f": write '{value}' in quotes"
     is_list = origin in (tuple, list) and bool(args) and (len(args) == 1 or args[-1] is Ellipsis)
-    if (
-        is_list
-        and isinstance(value, args[0] if isinstance(args[0], type) else ())
-        and not isinstance(value, bool)
-    ):
+    if is_list and isinstance(value, args[0] if isinstance(args[0], type) else ()) and not isinstance(value, bool):
         return f": write [{value}]"
     return ""
 

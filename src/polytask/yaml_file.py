@@ -41,9 +41,7 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
         """Text; Unicode's own line breaks are escaped, since PyYAML reads them back as spaces."""
-        return self.represent_scalar(
-            "tag:yaml.org,2002:str", data, style='"' if _BREAKS.search(data) else None
-        )
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if _BREAKS.search(data) else None)
 
 
 _Dumper.add_representer(str, _Dumper.represent_str)
@@ -115,9 +113,7 @@ def read_value(text: str) -> Any:
 
 def write_yaml(values: dict[str, Any]) -> str:
     """YAML text in the order of the keys."""
-    return yaml.dump(
-        values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
-    )
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
 
 
 def _load(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
@@ -166,9 +162,7 @@ class _Lines:
                 f"{Source(self.name, self.lines).place(path)}: an alias (*) stands inside its own anchor (&)"
             )
         if len(self.lines) > MOST_KEYS:
-            raise ConfigError(
-                f"{self.name}: more than {MOST_KEYS:,} keys once all aliases (*) are written out"
-            )
+            raise ConfigError(f"{self.name}: more than {MOST_KEYS:,} keys once all aliases (*) are written out")
         self.open.add(id(node))
         if isinstance(node, yaml.MappingNode):
             self._mapping(node, path)

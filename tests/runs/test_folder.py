@@ -35,7 +35,7 @@ def test_a_file_in_its_place_is_refused(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(RunError, match="is a file; a Run needs a folder"):
         RunFolder(tmp_path / "run").create()
-    with pytest.raises(RunError, match="is a file; choose another folder|a part of this path"):
+    with pytest.raises(RunError, match=r"is a file; choose another folder|a part of this path"):
         RunFolder(tmp_path / "run" / "inner").create()
 
 

@@ -40,9 +40,7 @@ def command(data: Path, out: Path) -> list[str]:
 
 def finish(data: Path, out: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command(data, out), env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
+    done = subprocess.run(command(data, out), env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -95,9 +93,7 @@ def lines(out: Path) -> int:
 MOMENTS = {
     "while preparing": lambda out: (out / "config.yaml").exists(),
     "at the first checkpoint": lambda out: any((out / "checkpoint").glob("0*")),
-    "while a checkpoint is written": lambda out: (
-        (out / "checkpoint" / "staging").exists() and lines(out) >= 1
-    ),
+    "while a checkpoint is written": lambda out: (out / "checkpoint" / "staging").exists() and lines(out) >= 1,
     "after an epoch's line": lambda out: lines(out) >= 2,
     "while finishing": lambda out: (out / "predictions").exists(),
 }
@@ -117,9 +113,7 @@ def test_killed_again_and_again(data, undisturbed, tmp_path):
     seen: list[int] = []
 
     def moved_on() -> bool:
-        numbers = (
-            [int(p.name) for p in (out / "checkpoint").glob("0*")] if (out / "checkpoint").exists() else []
-        )
+        numbers = [int(p.name) for p in (out / "checkpoint").glob("0*")] if (out / "checkpoint").exists() else []
         if numbers and (not seen or max(numbers) >= seen[-1] + 3):
             seen.append(max(numbers))
             return True
@@ -134,6 +128,4 @@ def test_killed_again_and_again(data, undisturbed, tmp_path):
 def test_a_finished_run_is_not_trained_again(data, undisturbed):
     before = {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*") if p.is_file() and p.name != ".lock"}
     finish(data, undisturbed)
-    assert before == {
-        p: p.stat().st_mtime_ns for p in undisturbed.rglob("*") if p.is_file() and p.name != ".lock"
-    }
+    assert before == {p: p.stat().st_mtime_ns for p in undisturbed.rglob("*") if p.is_file() and p.name != ".lock"}

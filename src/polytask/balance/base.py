@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import nan
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from polytask.config import choose
+from polytask.config import Choice, choose
 from polytask.errors import nearest
 from polytask.gradients import Engine, Signals, TaskGradients, gramian, loss_values, task_gradients
 
@@ -17,16 +17,19 @@ from polytask.gradients import Engine, Signals, TaskGradients, gramian, loss_val
 class Balancer(nn.Module):
     """Weights for the tasks of a step, and the backward pass that uses them.
 
-    A concrete balancer is built as `TheBalancer(tasks, **settings)` and defines `forward(signals) -> weights`; what it
-    declares in `reads` is computed when it asks for it, and nothing else can be read. Its state is buffers of one
-    entry a task, made in the constructor, so that `state_dict` loads into a fresh object; it joins no optimiser.
+    A concrete balancer is built as `TheBalancer(tasks, **settings)` and defines `forward(signals) ->
+    weights`; what it declares in `reads` is computed when it asks for it, and nothing else can be read. Its
+    state is buffers of one entry a task, made in the constructor, so that `state_dict` loads into a fresh
+    object; it joins no optimiser.
 
-    A *loss* weight scales the whole task, head included, and costs one backward pass of the weighted sum. A *gradient*
-    weight settles the shared parameters only (`shared.grad += Jᵀw`); everything else keeps its own gradient.
+    A *loss* weight scales the whole task, head included, and costs one backward pass of the weighted sum. A
+    *gradient* weight settles the shared parameters only (`shared.grad += Jᵀw`); everything else keeps its own
+    gradient.
 
     Args:
         tasks: names of all tasks that may be in a step, in any order.
-        generator: for the method's own draws; seeded with 0 where not given. Methods without draws leave it alone.
+        generator: for the method's own draws; seeded with 0 where not given. Methods without draws leave it
+            alone.
         engine: how gradients are taken.
 
     Raises:
@@ -48,8 +51,6 @@ class Balancer(nn.Module):
     scales: ClassVar[Literal["losses", "gradients"]]
     #: Key of the paper in `polytask.papers`; None where there is none.
     paper: ClassVar[str | None] = None
-    #: `TheBalancer.with_(**settings)`: a choice, to be built later.
-    with_ = classmethod(choose)
 
     step: Tensor
 
@@ -61,15 +62,20 @@ class Balancer(nn.Module):
         repeated = [name for k, name in enumerate(self.tasks) if name in self.tasks[:k]]
         if repeated or not self.tasks:
             reason = f"{repeated[0]!r} is there twice" if repeated else "there are none"
-            raise ValueError(
-                f"{type(self).__name__}: tasks={list(self.tasks)}: {reason}; name each task once"
-            )
+            raise ValueError(f"{type(self).__name__}: tasks={list(self.tasks)}: {reason}; name each task once")
         self.engine = engine
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
+    @classmethod
+    def with_(cls, **settings: Any) -> Choice[Self]:
+        """The balancer with these settings as a choice, to be built later."""
+        return choose(cls, **settings)
+
     @abstractmethod
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
-        """The weights of the tasks present, float64; called once a step, and the place to update own state."""
+        """The weights of the tasks present, float64; called once a step, and the place to update own
+        state.
+        """
 
     def backward(
         self,
@@ -84,11 +90,13 @@ class Balancer(nn.Module):
         """Fills `.grad` everywhere, as `loss.backward()` would: what is there already is added to.
 
         Args:
-            losses: task -> scalar loss, of the tasks present in this batch. A task without a label is left out; its
-                state stays as it is.
-            shared: the parameters that at least two tasks share. Methods that scale losses do not look at them.
-            scaler: multiplies the losses before they are differentiated (float16). Weights are those of the unscaled
-                gradients; when these overflow, all weights are 1, so that the scaler sees it and skips the step.
+            losses: task -> scalar loss, of the tasks present in this batch. A task without a label is left
+                out; its state stays as it is.
+            shared: the parameters that at least two tasks share. Methods that scale losses do not look at
+                them.
+            scaler: multiplies the losses before they are differentiated (float16). Weights are those of the
+                unscaled gradients; when these overflow, all weights are 1, so that the scaler sees it and
+                skips the step.
             epoch: for methods that compare epochs.
             scores: task -> last validation skill, for methods that read it.
             penalty: a scalar that is added as it is, seen by no balancer (of a sharing scheme).
@@ -97,16 +105,14 @@ class Balancer(nn.Module):
             The weights: task -> float.
 
         Raises:
-            ValueError: an unknown task, a loss that cannot be differentiated, shared parameters that no loss reaches,
-                gradients that are not finite; names the task or parameter.
+            ValueError: an unknown task, a loss that cannot be differentiated, shared parameters that no loss
+                reaches, gradients that are not finite; names the task or parameter.
         """
         parameters = _listed(shared, len(losses))
         _check_penalty(penalty)
         step = _Pass(losses, parameters, scaler, self.engine)
         index = self._index(losses)
-        gradients = (
-            step.differentiate(retain_graph=penalty is not None) if self.scales == "gradients" else None
-        )
+        gradients = step.differentiate(retain_graph=penalty is not None) if self.scales == "gradients" else None
         weights = torch.ones_like(step.values)
         if not ("gramian" in self.reads and step.has_overflowed()):
             known = [(scores or {}).get(name, nan) for name in losses]
@@ -144,7 +150,7 @@ class Balancer(nn.Module):
             )
         return weights.detach().cpu().to(torch.float64)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Balancer":
         """State stays float64 on the CPU, where weights are computed, wherever the model moves."""
         return self
 
@@ -155,7 +161,7 @@ class _Pass:
     def __init__(
         self,
         losses: Mapping[str, Tensor],
-        shared: list[nn.Parameter],
+        shared: Iterable[nn.Parameter],
         scaler: torch.amp.GradScaler | None,
         engine: Engine,
     ) -> None:
@@ -178,9 +184,7 @@ class _Pass:
     def gramian(self) -> Tensor:
         """G of the unscaled gradients; a method that scales losses still needs the graph afterwards."""
         if self._gramian is None:
-            gradients = self._gradients or task_gradients(
-                self._scaled, self._shared, retain_graph=True, with_own=False
-            )
+            gradients = self._gradients or task_gradients(self._scaled, self._shared, retain_graph=True, with_own=False)
             self._gramian = gramian(gradients.jacobian, self._engine.chunk) / self._factor**2
         return self._gramian
 
@@ -190,9 +194,7 @@ class _Pass:
         return is_scaled and not bool(self.gramian().isfinite().all())
 
 
-def weighted_sum(
-    losses: Mapping[str, Tensor], weights: Mapping[str, float], penalty: Tensor | None
-) -> Tensor:
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float], penalty: Tensor | None) -> Tensor:
     """Σ w_i L_i + penalty, in the order of `losses`; a weight of 1 multiplies nothing."""
     terms = [loss if weights[name] == 1.0 else loss * weights[name] for name, loss in losses.items()]
     if penalty is not None:
@@ -208,16 +210,15 @@ def _check_penalty(penalty: Tensor | None) -> None:
         raise ValueError(f"penalty is {penalty.detach()}, a finite scalar is wanted")
 
 
-def _listed(shared: Iterable[nn.Parameter], num_tasks: int) -> list[nn.Parameter]:
-    if isinstance(shared, (nn.Module, Tensor)):
-        raise ValueError(
-            f"shared is a {type(shared).__name__}: pass its parameters, shared=trunk.parameters()"
-        )  # noqa: TRY004
+def _listed(shared: Iterable[nn.Parameter], num_tasks: int) -> Iterable[nn.Parameter]:
+    """Shared parameters that can be read twice; a generator that an earlier step used up is refused."""
+    if not isinstance(shared, Iterator):
+        return shared
     listed = list(shared)
-    # A generator that an earlier step used up would turn any method into a plain sum, in silence.
-    if not listed and num_tasks > 1 and isinstance(shared, Iterator):
+    # Left alone, it would turn any method into a plain sum, in silence.
+    if not listed and num_tasks > 1:
         raise ValueError(
-            "shared is an iterator with nothing (left) in it: keep a list, shared = list(trunk.parameters()); "
-            "if the tasks share nothing, shared=[]"
+            "shared is an iterator with nothing (left) in it: keep a list, "
+            "shared = list(trunk.parameters()); if the tasks share nothing, shared=[]"
         )
     return listed

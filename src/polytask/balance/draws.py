@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 
 class Draws(nn.Module):
-    """A random generator whose state is a buffer, so that a resumed run draws what the unbroken one would have.
+    """A random generator whose state is a buffer, so that a resumed run draws what the unbroken one would
+    have.
 
     Args:
         generator: where the state starts; it is copied, and left as it was. Seeded with 0 where not given.

@@ -28,9 +28,7 @@ class TaskAdam(nn.Module):
         self.register_buffer("square", torch.zeros(num_tasks, dtype=torch.float64))
         self.register_buffer("count", torch.zeros(num_tasks, dtype=torch.int64))
 
-    def forward(
-        self, index: Int[Tensor, " present"], gradient: Float[Tensor, " present"]
-    ) -> Float[Tensor, " present"]:
+    def forward(self, index: Int[Tensor, " present"], gradient: Float[Tensor, " present"]) -> Float[Tensor, " present"]:
         """What to add to the entries at `index`."""
         self.count[index] += 1
         self.mean[index] = 0.9 * self.mean[index] + 0.1 * gradient

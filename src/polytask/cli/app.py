@@ -22,9 +22,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 TaskOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--task", "-t", help="name[=column][:kind], once a task; the kind is inferred where not given."
-    ),
+    typer.Option("--task", "-t", help="name[=column][:kind], once a task; the kind is inferred where not given."),
 ]
 BestForOption = Annotated[str, typer.Option(help="Weights: mean, or those best for one task.")]
 
@@ -57,9 +55,7 @@ def _root(
 
 @app.command()
 def fit(
-    source: Annotated[
-        Path, typer.Argument(help="A run.yaml, or a data file (CSV, Parquet, Arrow, JSON Lines).")
-    ],
+    source: Annotated[Path, typer.Argument(help="A run.yaml, or a data file (CSV, Parquet, Arrow, JSON Lines).")],
     task: TaskOption = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the Run.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="A column that is no input; repeatable.")] = None,
@@ -88,9 +84,7 @@ def fit(
         "train.epochs": epochs,
         "seed": seed,
     }
-    experiment, data = read_fit(
-        source, task or [], setting or [], {k: v for k, v in given.items() if v is not None}
-    )
+    experiment, data = read_fit(source, task or [], setting or [], {k: v for k, v in given.items() if v is not None})
     try:
         trained = run(experiment, data=data, folder=out, quiet=quiet or as_json, say=_say(quiet or as_json))
     except KeyboardInterrupt:
@@ -120,12 +114,8 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help=".csv, .parquet or .jsonl; CSV to the terminal.")
     ] = None,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", "-p", help="Add a column for every class.")
-    ] = False,
-    task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="Only this task; repeatable.")
-    ] = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", "-p", help="Add a column for every class.")] = False,
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task; repeatable.")] = None,
     best_for: BestForOption = "mean",
     as_json: JsonOption = False,
 ) -> None:
@@ -139,9 +129,7 @@ def predict(
     else:
         write_frame(frame, out)
         print(
-            json.dumps({"written": str(out), "rows": len(frame)})
-            if as_json
-            else f"wrote {len(frame):,} rows to {out}"
+            json.dumps({"written": str(out), "rows": len(frame)}) if as_json else f"wrote {len(frame):,} rows to {out}"
         )
 
 
@@ -151,9 +139,7 @@ def evaluate(
     rows: Annotated[
         Path | None, typer.Argument(help="Labelled rows; without them the Run's own test part is opened.")
     ] = None,
-    task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="Only this task; repeatable.")
-    ] = None,
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task; repeatable.")] = None,
     best_for: BestForOption = "mean",
     as_json: JsonOption = False,
 ) -> None:

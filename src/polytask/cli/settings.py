@@ -46,7 +46,7 @@ def read_fit(
         _put(values, key.split("."), value)
     if not is_yaml:
         data = Table.of(source, kinds=values["data"].get("kinds"))
-        values["tasks"] = {name: entry for name, entry in (task_entry(text, data) for text in tasks)}
+        values["tasks"] = dict(task_entry(text, data) for text in tasks)
         if len(values["tasks"]) < len(tasks):
             raise ConfigError("two tasks have the same name; write --task another_name=column")
     return Experiment.read(values, place), data
@@ -91,9 +91,7 @@ def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:
         if inner is None or isinstance(inner, str):  # `balancer: cagrad`, then balancer.cagrad.c=0.5
             inner = values[key] = {} if inner is None or inner != keys[position + 1] else {inner: {}}
         if not isinstance(inner, dict):
-            raise ConfigError(
-                f"--set {'.'.join(keys)}: {'.'.join(keys[: position + 1])} is {inner!r}, not a section"
-            )
+            raise ConfigError(f"--set {'.'.join(keys)}: {'.'.join(keys[: position + 1])} is {inner!r}, not a section")
         values = inner
     values[keys[-1]] = value
 

@@ -70,16 +70,11 @@ def _head(out: Path, path: Path, schema: Schema) -> str:
 def _tasks(chosen: dict[str, dict[str, str]], table: Table, *, guessed: bool) -> str:
     lines = ["tasks:" + ("                   # a guess: name what you want to predict" if guessed else "")]
     for name, entry in chosen.items():
-        settings = ", ".join(
-            f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()
-        )
+        settings = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items())
         lines.append(f"  {name}: {{{settings}}}")
     used = {entry.get("column", name) for name, entry in chosen.items()}
-    others = [
-        c for c in table.schema.columns if c.name not in used and c.kind in ("number", "category", "boolean")
-    ]
-    for column in others[:3]:
-        lines.append(f"  # {column.name}: {{kind: {infer_kind_of_task(table, column.name)}}}")
+    others = [c for c in table.schema.columns if c.name not in used and c.kind in ("number", "category", "boolean")]
+    lines += [f"  # {column.name}: {{kind: {infer_kind_of_task(table, column.name)}}}" for column in others[:3]]
     return "\n".join(lines) + "\n"
 
 

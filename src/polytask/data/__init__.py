@@ -2,11 +2,12 @@
 
 from polytask.data.batch import Batch, Stream, TensorTable
 from polytask.data.lint import Finding, lint
+from polytask.data.parts import Split
 from polytask.data.prepared import PreprocessSettings
 from polytask.data.preprocess import Preprocessor, default_inputs
 from polytask.data.read import read
 from polytask.data.schema import KINDS, Column, Schema
-from polytask.data.split import Split, SplitSettings, make_split
+from polytask.data.split import SplitSettings, make_split
 from polytask.data.table import Table
 from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, target_cells
 

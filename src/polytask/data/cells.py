@@ -79,9 +79,7 @@ def booleans_of(table: Table, name: str) -> np.ndarray:
     unread = present & np.append(np.isnan(meaning), False)[codes]
     if unread.any():
         row = int(np.argmax(unread))
-        raise SchemaError(
-            f"column {name!r}, row {row}: {_shown(table.values(name)[row])} is neither true nor false"
-        )
+        raise SchemaError(f"column {name!r}, row {row}: {_shown(table.values(name)[row])} is neither true nor false")
     return np.append(meaning, np.nan)[codes]
 
 
@@ -112,9 +110,7 @@ def times_of(table: Table, name: str) -> np.ndarray:
 def _times(cells: np.ndarray) -> np.ndarray:
     """Strings and dates as datetime64[us]; NaT for what is neither."""
     times = np.full(len(cells), np.datetime64("NaT", "us"))
-    is_iso = np.array(
-        [isinstance(cell, str) and bool(_ISO_DATE.fullmatch(cell)) for cell in cells], dtype=bool
-    )
+    is_iso = np.array([isinstance(cell, str) and bool(_ISO_DATE.fullmatch(cell)) for cell in cells], dtype=bool)
     times[is_iso] = _in_utc(cells[is_iso])
     is_date = np.array([isinstance(cell, (datetime.date, np.datetime64)) for cell in cells], dtype=bool)
     times[is_date] = _in_utc(cells[is_date])

@@ -112,8 +112,7 @@ def _picture(cell: Any, folder: Path, place: str, name: str) -> np.ndarray:
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     if not 1 <= pixels.shape[2] <= 4 or not pixels.size:
         raise SchemaError(
-            f"{place}: the array has shape {list(pixels.shape)}; [H, W] or [H, W, C] with C = 1 to 4 is "
-            "wanted"
+            f"{place}: the array has shape {list(pixels.shape)}; [H, W] or [H, W, C] with C = 1 to 4 is wanted"
         )
     whole = pixels.dtype.kind in "iu"
     pixels = pixels.astype(np.float32) / np.float32(255 if whole else 1)

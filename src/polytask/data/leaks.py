@@ -139,9 +139,7 @@ def _targets(table: Table, task: Task, rows: np.ndarray) -> Iterator[_Target]:
         for k, column in enumerate(task.columns):
             yield _of_cells(task.name, values[:, k], present[:, k], column)
     elif task.kind == "regression":
-        numbers = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(
-            dtype=np.float64, na_value=np.nan
-        )
+        numbers = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         yield _Target(task.name, present & np.isfinite(numbers), None, numbers)
     elif task.kind == "multilabel":
         yield _of_lists(task.name, values, present)

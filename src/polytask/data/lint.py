@@ -8,7 +8,7 @@ import pandas as pd
 
 from polytask.data.cells import key_of
 from polytask.data.leaks import Leak, find_leaks
-from polytask.data.split import PARTS, TRAIN, Split
+from polytask.data.parts import PARTS, TRAIN, Split
 from polytask.data.table import Table, hash_rows
 from polytask.data.targets import target_cells
 from polytask.tasks import Task
@@ -78,9 +78,7 @@ def _of_leak(leak: Leak) -> Finding:
         text = f"column {leak.column!r} alone predicts task {leak.task!r}{label}: {how}"
         return Finding("leak", leak.column, leak.task, text, remedy)
     about = (
-        f"the value of task {leak.task!r}{label}"
-        if leak.by == "missing"
-        else f"whether task {leak.task!r} has a label"
+        f"the value of task {leak.task!r}{label}" if leak.by == "missing" else f"whether task {leak.task!r} has a label"
     )
     text = f"whether column {leak.column!r} is missing tells {about}: {how}"
     return Finding("missing-leak", leak.column, leak.task, text, remedy)
@@ -99,8 +97,7 @@ def _of_targets(table: Table, task: Task, split: Split) -> Iterator[Finding]:
                 "few-labels",
                 column,
                 task.name,
-                f"task {task.name!r} has {count} training labels in column {column!r}, fewer than "
-                f"{FEW_LABELS}",
+                f"task {task.name!r} has {count} training labels in column {column!r}, fewer than {FEW_LABELS}",
                 "label more rows, give a smaller share to validation and test, or leave the task out",
             )
         yield from _of_classes(task, column, values[:, k], present[:, k], labelled, split)
@@ -151,8 +148,7 @@ def _repeated(table: Table, split: Split, inputs: Sequence[str]) -> Iterator[Fin
         count = int(np.isin(rows, train).sum())
         if count > REPEATED * len(rows):
             text = (
-                f"{count} of {len(rows)} {name} rows ({count / len(rows):.1%}) have the same inputs as a "
-                "training row"
+                f"{count} of {len(rows)} {name} rows ({count / len(rows):.1%}) have the same inputs as a training row"
             )
             remedy = "if they are the same examples, drop repeats or split by_group; coarse inputs repeat by nature"
             yield Finding("duplicates", None, None, text, remedy)

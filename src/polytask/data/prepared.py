@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 
 from polytask.data.cells import booleans_of, keys_of, numbers_of, times_of
+from polytask.data.scaling import Scale
 from polytask.data.table import Table
 
-#: Farther from the centre than this, in spreads, all values are alike (and float32 still holds their
-#: squares).
-FARTHEST = 1e15
 #: Cycles of a date: name -> number of days in one.
 CYCLES = {"day of year": 365.25, "weekday": 7.0, "hour": 1.0}
 
@@ -48,41 +46,6 @@ class PreprocessSettings:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """A centre, a spread, and whether what lies far out is clipped smoothly.
-
-    Attributes:
-        center: subtracted.
-        spread: divided by; 0 where all training values were one.
-        clip: whether x / sqrt(1 + (x / 3)²) follows.
-    """
-
-    center: float
-    spread: float
-    clip: bool
-
-    @classmethod
-    def fit(cls, values: np.ndarray, how: str) -> "Scale":
-        """Learns it from the values present (NaN is not)."""
-        values = values[~np.isnan(values)]
-        if not len(values) or values.min() == values.max():
-            return cls(0.0, 0.0, how == "robust")
-        if how == "standard":
-            return cls(float(values.mean()), float(values.std()), False)
-        low, center, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
-        # Where most values are one, the quartiles say nothing about the rest.
-        return cls(center, high - low or float(values.max() - values.min()) / 2, True)
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Scaled values; missing ones are 0, the centre."""
-        with np.errstate(over="ignore"):
-            scaled = np.clip((values - self.center) / self.spread, -FARTHEST, FARTHEST)
-        if self.clip:
-            scaled = 3 * scaled / np.hypot(3, scaled)
-        return np.where(np.isnan(values), 0.0, scaled)
-
-
-@dataclass(frozen=True)
 class NumberColumn:
     """A number: scaled, with an indicator of missing cells where training had some.
 
@@ -101,18 +64,12 @@ class NumberColumn:
     clip: bool
 
     @classmethod
-    def fit(
-        cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings
-    ) -> "NumberColumn | None":
+    def fit(cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> "NumberColumn | None":
         """Learns from these rows; None for a constant column."""
         values = numbers_of(table, name)[rows]
         scale = Scale.fit(values, settings.numbers)
         has_missing = _varies(np.isnan(values))
-        return (
-            cls(name, has_missing, scale.center, scale.spread, scale.clip)
-            if scale.spread or has_missing
-            else None
-        )
+        return cls(name, has_missing, scale.center, scale.spread, scale.clip) if scale.spread or has_missing else None
 
     @property
     def names(self) -> list[str]:
@@ -141,9 +98,7 @@ class BooleanColumn:
     is_varied: bool
 
     @classmethod
-    def fit(
-        cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings
-    ) -> "BooleanColumn | None":
+    def fit(cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> "BooleanColumn | None":
         """Learns from these rows; None for a constant column."""
         values = booleans_of(table, name)[rows]
         is_varied = _varies(values[~np.isnan(values)])
@@ -182,9 +137,7 @@ class DateColumn:
     cycles: tuple[str, ...]
 
     @classmethod
-    def fit(
-        cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings
-    ) -> "DateColumn | None":
+    def fit(cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> "DateColumn | None":
         """Learns from these rows; None for a constant column."""
         times = times_of(table, name)[rows]
         scale = Scale.fit(_days(times), settings.numbers)
@@ -225,9 +178,7 @@ class CategoryColumn:
     vocabulary: tuple[str, ...]
 
     @classmethod
-    def fit(
-        cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings
-    ) -> "CategoryColumn | None":
+    def fit(cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> "CategoryColumn | None":
         """Learns from these rows; None for a constant column."""
         keys, present = (cells[rows] for cells in keys_of(table, name))
         codes, found = pd.factorize(keys[present])

@@ -97,9 +97,7 @@ class Preprocessor:
             else:
                 prepared.append(column)
         if not prepared:
-            raise SchemaError(
-                f"every input column is constant in the {len(rows)} training rows: {', '.join(columns)}"
-            )
+            raise SchemaError(f"every input column is constant in the {len(rows)} training rows: {', '.join(columns)}")
         return cls(tuple(prepared), tuple(constant))
 
     @property
@@ -115,9 +113,7 @@ class Preprocessor:
         return InputSpec(
             numbers=tuple(name for column in numeric for name in column.names),
             categories=tuple((c.name, c.num_codes) for c in self.prepared if isinstance(c, CategoryColumn)),
-            images={
-                c.name: (c.size[0], c.size[1], c.size[2]) for c in self.prepared if isinstance(c, ImageColumn)
-            },
+            images={c.name: (c.size[0], c.size[1], c.size[2]) for c in self.prepared if isinstance(c, ImageColumn)},
         )
 
     def transform(self, table: Table, rows: np.ndarray | None = None) -> Inputs:
@@ -164,9 +160,7 @@ class Preprocessor:
         # One tensor is always there, so that the file is never empty.
         tensors["num_columns"] = torch.tensor(len(self.prepared))
         written = {"format": FORMAT, "constant": list(self.constant), "columns": records}
-        (folder / "preprocessing.json").write_text(
-            json.dumps(written, indent=1, ensure_ascii=False), encoding="utf-8"
-        )
+        (folder / "preprocessing.json").write_text(json.dumps(written, indent=1, ensure_ascii=False), encoding="utf-8")
         save_file(tensors, folder / "preprocessing.safetensors")
 
     @classmethod
@@ -179,18 +173,14 @@ class Preprocessor:
         try:
             written = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
             if written["format"] > FORMAT:
-                raise RunError(
-                    f"{folder / 'preprocessing.json'}: written by a newer polytask; upgrade to read it"
-                )
+                raise RunError(f"{folder / 'preprocessing.json'}: written by a newer polytask; upgrade to read it")
             tensors = load_file(folder / "preprocessing.safetensors")
             prepared = tuple(_loaded(k, dict(record), tensors) for k, record in enumerate(written["columns"]))
             return cls(prepared, tuple(written["constant"]))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             if isinstance(error, RunError):
                 raise
-            raise RunError(
-                f"{folder}: its preprocessing cannot be read ({type(error).__name__}: {error})"
-            ) from None
+            raise RunError(f"{folder}: its preprocessing cannot be read ({type(error).__name__}: {error})") from None
 
 
 def _fit(table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> Prepared | None:

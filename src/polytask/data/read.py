@@ -15,8 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from polytask.data.arrow import frame_of_arrow
 from polytask.data.read_csv import frame_of_csv
-from polytask.data.table import Table, frame_of_arrow
+from polytask.data.table import Table
 from polytask.errors import SchemaError
 
 
@@ -52,9 +53,7 @@ def read(path: str | Path, *, kinds: Mapping[str, str] | None = None) -> Table:
     except OSError as error:
         raise SchemaError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not len(frame):
-        raise SchemaError(
-            f"{path}: the file has columns ({', '.join(map(str, frame.columns[:5]))}, …) but 0 rows"
-        )
+        raise SchemaError(f"{path}: the file has columns ({', '.join(map(str, frame.columns[:5]))}, …) but 0 rows")
     unnamed = {name: "id" for name in frame.columns if str(name).startswith("Unnamed: ")}
     return Table(frame, kinds={**unnamed, **(kinds or {})}, source=path)
 
@@ -123,18 +122,14 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
             row = json.loads(line, object_pairs_hook=_once)
         except ValueError as error:
             problem = getattr(error, "msg", None) or str(error)
-            raise SchemaError(
-                f"{path}, line {number}: broken JSON: {problem}; one object a line is wanted"
-            ) from None
+            raise SchemaError(f"{path}, line {number}: broken JSON: {problem}; one object a line is wanted") from None
         if not isinstance(row, dict):
             raise SchemaError(
                 f"{path}, line {number}: an object ({{column: value}}) is wanted, got a {type(row).__name__}"
             )
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
-    return pd.DataFrame(
-        {name: _json_column([row.get(name) for row in rows]) for name in names}, index=range(len(rows))
-    )
+    return pd.DataFrame({name: _json_column([row.get(name) for row in rows]) for name in names}, index=range(len(rows)))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -176,9 +171,7 @@ def _read_folder(folder: Path) -> pd.DataFrame:
     try:
         return frame_of_arrow(pa.concat_tables(tables, promote_options="permissive"))
     except pa.ArrowException as error:
-        raise SchemaError(
-            f"{folder}: the files' column types do not go together: {_first_line(error)}"
-        ) from None
+        raise SchemaError(f"{folder}: the files' column types do not go together: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:

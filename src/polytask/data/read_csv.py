@@ -24,9 +24,7 @@ def frame_of_csv(text: str, delimiter: str, path: Path) -> pd.DataFrame:
     # Of names that stand twice pandas would make "a" and "a.1" without a word.
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
-        raise SchemaError(
-            f"{path}: the column {twice[0]!r} stands {header.count(twice[0])} times in the header"
-        )
+        raise SchemaError(f"{path}: the column {twice[0]!r} stands {header.count(twice[0])} times in the header")
     try:
         return pd.read_csv(io.StringIO(text), sep=delimiter, low_memory=False, index_col=False)
     except (ValueError, OverflowError) as error:

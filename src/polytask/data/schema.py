@@ -81,9 +81,7 @@ class Schema:
             columns = tuple(Column(**column) for column in values["columns"])
             return cls(columns=columns, num_rows=int(values["num_rows"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise SchemaError(
-                f"this is no schema ({error}): keys 'num_rows' and 'columns' are wanted"
-            ) from None
+            raise SchemaError(f"this is no schema ({error}): keys 'num_rows' and 'columns' are wanted") from None
 
 
 def infer_kind(series: pd.Series) -> str:

@@ -7,15 +7,13 @@ import numpy as np
 import pandas as pd
 
 from polytask.data.cells import keys_of, numbers_of, times_of
+from polytask.data.parts import DROPPED, PARTS, TEST, TRAIN, VALIDATION, Split
 from polytask.data.stratify import assign, labels_of
 from polytask.data.table import Table
 from polytask.data.targets import target_cells
 from polytask.errors import SchemaError, nearest
 from polytask.tasks import Task
 
-TRAIN, VALIDATION, TEST, DROPPED = 0, 1, 2, -1
-#: Names of the parts, as `Split.rows` and a saved split write them.
-PARTS = {"train": TRAIN, "validation": VALIDATION, "test": TEST, "dropped": DROPPED}
 #: How a split column may name them.
 _WRITTEN = {
     "train": TRAIN,
@@ -70,61 +68,6 @@ class SplitSettings:
             raise ValueError(f"split: by_time and {other} exclude each other; choose one")
 
 
-@dataclass(frozen=True)
-class Split:
-    """The part of every row.
-
-    Attributes:
-        parts: int8 `[rows]`: 0 train, 1 validation, 2 test, -1 dropped (no task has a target there).
-    """
-
-    parts: np.ndarray
-
-    def rows(self, part: int | str) -> np.ndarray:
-        """Positions of the rows of a part, ascending.
-
-        Raises:
-            ValueError: no such part.
-        """
-        if part not in PARTS and part not in PARTS.values():
-            raise ValueError(f"there is no part {part!r}; {nearest(str(part), PARTS)}")
-        return np.flatnonzero(self.parts == PARTS.get(str(part), part))
-
-    def counts(self) -> dict[str, int]:
-        """Number of rows of each part, by its name."""
-        return {name: int((self.parts == part).sum()) for name, part in PARTS.items()}
-
-    def to_frame(self) -> pd.DataFrame:
-        """Columns `row` and `part` (its name), to be saved."""
-        names = {part: name for name, part in PARTS.items()}
-        return pd.DataFrame(
-            {"row": np.arange(len(self.parts)), "part": [names[part] for part in self.parts.tolist()]}
-        )
-
-    @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> "Split":
-        """Reads what `to_frame` gave.
-
-        Raises:
-            SchemaError: the frame is no split.
-        """
-        if not {"row", "part"} <= set(frame.columns):
-            raise SchemaError(f"a saved split has the columns 'row' and 'part', got {list(frame.columns)}")
-        rows = frame["row"].to_numpy()
-        known = frame["part"].isin(list(PARTS)).to_numpy()
-        if not known.all():
-            raise SchemaError(
-                f"a saved split names the part {frame['part'][~known].iloc[0]!r}; known: {', '.join(PARTS)}"
-            )
-        if not np.array_equal(np.sort(rows), np.arange(len(rows))):
-            raise SchemaError(
-                f"a saved split names every row once, from 0 to {len(rows) - 1}; this one does not"
-            )
-        parts = np.empty(len(rows), dtype=np.int8)
-        parts[rows] = [PARTS[name] for name in frame["part"]]
-        return cls(parts)
-
-
 def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings, seed: int) -> Split:
     """Splits the rows of a table for all tasks at once.
 
@@ -162,9 +105,7 @@ def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings, see
             VALIDATION: settings.validation,
             TEST: settings.test,
         }
-        parts[rows] = _at_random(
-            table, tasks, settings, rows, {k: s for k, s in shares.items() if s > 0}, seed
-        )
+        parts[rows] = _at_random(table, tasks, settings, rows, {k: s for k, s in shares.items() if s > 0}, seed)
     wanted = [TRAIN, VALIDATION] + [TEST] * (settings.test > 0 and not settings.column)
     _check_parts(parts, wanted, table, settings)
     return Split(parts)
@@ -208,8 +149,7 @@ def _by_time(table: Table, column: str, rows: np.ndarray, settings: SplitSetting
     kind = table.kind(column)
     if kind not in ("date", "number"):
         raise SchemaError(
-            f"split: the column {column!r} is of kind {kind}, which has no order in time; a date or number "
-            "has"
+            f"split: the column {column!r} is of kind {kind}, which has no order in time; a date or number has"
         )
     times = (times_of if kind == "date" else numbers_of)(table, column)[rows]
     order = np.sort(times)
@@ -245,7 +185,7 @@ def _check_parts(parts: np.ndarray, wanted: Sequence[int], table: Table, setting
     counts = Split(parts).counts()
     for name in (name for name, part in PARTS.items() if part in wanted and not counts[name]):
         kept = len(parts) - counts["dropped"]
-        what, remedy = f"{kept} rows", "give more rows or a larger share"
+        what, remedy = f"{kept} rows", "give at least one row for each part"
         if settings.column:
             remedy = f"write it into the column {settings.column!r}"
         elif settings.by_group:

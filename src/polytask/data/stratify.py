@@ -59,9 +59,7 @@ def _classes(values: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 def _ranges(values: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Code 0: missing; 1, 2, … ranges between quantiles. What is no number is left to the task to refuse."""
-    numbers = pd.to_numeric(pd.Series(values[present], dtype=values.dtype), errors="coerce").to_numpy(
-        dtype=np.float64
-    )
+    numbers = pd.to_numeric(pd.Series(values[present], dtype=values.dtype), errors="coerce").to_numpy(dtype=np.float64)
     codes = np.zeros(len(values), dtype=np.int64)
     finite = numbers[np.isfinite(numbers)]
     if len(finite):
@@ -124,7 +122,19 @@ def assign(
         else:
             codes, counts = np.unique(labels[rows], return_counts=True)
             parts[rows] = dealer.deal_one(codes[codes >= 0], counts[codes >= 0])
+    if len(np.unique(parts)) < len(shares):
+        _fill_empty(parts, members if groups is not None else np.split(order, len(order)), len(shares))
     return parts
+
+
+def _fill_empty(parts: np.ndarray, units: list[np.ndarray], num_parts: int) -> None:
+    """Gives a part without rows the smallest unit of the part with most units: few rows need it."""
+    for part in range(num_parts if len(units) >= num_parts else 0):
+        if not (parts == part).any():
+            home = np.array([parts[rows[0]] for rows in units])
+            largest = int(np.bincount(home, minlength=num_parts).argmax())
+            smallest = min(np.flatnonzero(home == largest), key=lambda k: len(units[k]))
+            parts[units[smallest]] = part
 
 
 def _same(labels: np.ndarray) -> np.ndarray:

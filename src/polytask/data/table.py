@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from polytask.data.arrow import frame_of_arrow, without_arrow_types
 from polytask.data.schema import KINDS, Schema, describe, infer_kind
 from polytask.errors import SchemaError, nearest
 
@@ -41,7 +42,7 @@ class Table:
     ) -> None:
         self.source = source
         _check_frame(frame, f"{source}: " if source else "")
-        self.frame = _without_arrow_types(frame.reset_index(drop=True))
+        self.frame = without_arrow_types(frame.reset_index(drop=True))
         self.columns: tuple[str, ...] = tuple(frame.columns)
         for name, kind in (kinds or {}).items():
             self._check_name(name)
@@ -69,8 +70,7 @@ class Table:
 
             return read(data, kinds=kinds)
         raise SchemaError(
-            "a table is a path, a pandas DataFrame, a pyarrow Table or a polytask Table, got "
-            f"{type(data).__name__}"
+            f"a table is a path, a pandas DataFrame, a pyarrow Table or a polytask Table, got {type(data).__name__}"
         )
 
     @property
@@ -114,11 +114,7 @@ class Table:
             return series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
         if isinstance(dtype, pd.api.extensions.ExtensionDtype):
             plain: Any = getattr(dtype, "numpy_dtype", np.dtype(object))  # of nullable numbers and booleans
-            return (
-                series.to_numpy(dtype=plain, na_value=plain.type(0))
-                if plain.kind in "iufb"
-                else np.asarray(series)
-            )
+            return series.to_numpy(dtype=plain, na_value=plain.type(0)) if plain.kind in "iufb" else np.asarray(series)
         return series.to_numpy()
 
     def take(self, rows: np.ndarray) -> "Table":
@@ -143,9 +139,7 @@ class Table:
             rows.append((column.name, column.kind, str(column.missing or ""), unique, column.example))
         widths = [max(len(row[k]) for row in rows) for k in range(4)]
         lines = [
-            "  ".join(
-                [*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]
-            ).rstrip()
+            "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
             for row in rows
         ]
         return "\n".join([f"{self.num_rows} rows × {len(self.columns)} columns", *lines])
@@ -162,70 +156,18 @@ class Table:
         return self.frame[name]
 
 
-def frame_of_arrow(table: pa.Table) -> pd.DataFrame:
-    """An Arrow table as a DataFrame; integers and booleans with missing cells keep every digit.
-
-    Raises:
-        SchemaError: a column of a type that pandas cannot hold.
-    """
-    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
-    if twice:
-        raise SchemaError(
-            f"the column {twice[0]!r} stands {table.column_names.count(twice[0])} times; name each once"
-        )
-    try:
-        frame = table.to_pandas()
-    except (pa.ArrowException, ValueError, TypeError) as error:
-        raise SchemaError(f"pandas cannot hold these columns: {str(error).splitlines()[0]}") from None
-    if any(name is not None for name in frame.index.names):
-        frame = frame.reset_index()
-    for field in table.schema:
-        if field.name in frame.columns and field.type in _NULLABLE and table.column(field.name).null_count:
-            frame[field.name] = _nullable(table.column(field.name))
-    return frame
-
-
-#: Arrow types that numpy holds only without missing cells, and the pandas type that holds them with.
-_NULLABLE: dict[pa.DataType, Any] = {
-    pa.bool_(): pd.BooleanDtype(),
-    pa.int8(): pd.Int8Dtype(),
-    pa.int16(): pd.Int16Dtype(),
-    pa.int32(): pd.Int32Dtype(),
-    pa.int64(): pd.Int64Dtype(),
-    pa.uint8(): pd.UInt8Dtype(),
-    pa.uint16(): pd.UInt16Dtype(),
-    pa.uint32(): pd.UInt32Dtype(),
-    pa.uint64(): pd.UInt64Dtype(),
-}
-
-
-def _nullable(column: pa.ChunkedArray) -> pd.Series:
-    return column.to_pandas(types_mapper=_NULLABLE.get)
-
-
-def _without_arrow_types(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns of `ArrowDtype` as numpy, nullable or object ones: those know lists, decimals and dates."""
-    found = [name for name in frame.columns if isinstance(frame[name].dtype, pd.ArrowDtype)]
-    if not found:
-        return frame
-    plain = frame_of_arrow(pa.table({name: pa.chunked_array(pa.array(frame[name])) for name in found}))
-    return frame.assign(**{name: plain[name] for name in found})
-
-
 def _check_frame(frame: pd.DataFrame, place: str) -> None:
     if not len(frame.columns):
         raise SchemaError(f"{place}the table has no columns")
     for name in frame.columns:
         if not isinstance(name, str) or not name:
             raise SchemaError(
-                f"{place}the column name {name!r} is no string; frame.columns = frame.columns.map(str) "
-                "makes them so"
+                f"{place}the column name {name!r} is no string; frame.columns = frame.columns.map(str) makes them so"
             )
     twice = [name for name, count in Counter(frame.columns).items() if count > 1]
     if twice:
         raise SchemaError(
-            f"{place}the column {twice[0]!r} stands {list(frame.columns).count(twice[0])} times; name each "
-            "once"
+            f"{place}the column {twice[0]!r} stands {list(frame.columns).count(twice[0])} times; name each once"
         )
     if not len(frame):
         raise SchemaError(f"{place}the table has columns but 0 rows")

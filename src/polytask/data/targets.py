@@ -55,8 +55,7 @@ def target_cells(table: Table, task: Task) -> tuple[np.ndarray, np.ndarray]:
 def _check_column(table: Table, task: Task, column: str) -> None:
     if column not in table.columns:
         raise SchemaError(
-            f"task {task.name!r}: there is no column {column!r} in the table; "
-            f"{nearest(column, table.columns)}"
+            f"task {task.name!r}: there is no column {column!r} in the table; {nearest(column, table.columns)}"
         )
 
 
@@ -68,23 +67,16 @@ def fit_task(table: Table, task: Task, rows: np.ndarray) -> Fitted:
     """
     values, present = target_cells(table, task)
     values, present = values[rows], present[rows]
-    missing = [column for column, some in zip(task.columns, _columns_any(present), strict=True) if not some]
-    if missing:
+    if not present.any():
+        columns = ", ".join(repr(column) for column in task.columns)
         raise SchemaError(
-            f"task {task.name!r}: column {missing[0]!r} has no value in any of the {len(present)} training "
-            "rows; "
-            f"leave it out or give it rows with a value"
+            f"task {task.name!r}: column {columns} has no value in any of the {len(present)} training rows; "
+            "leave the task out or give it rows with a value"
         )
     return task.fit(values, present)
 
 
-def _columns_any(present: np.ndarray) -> list[bool]:
-    return [bool(column.any()) for column in present.reshape(len(present), -1).T]
-
-
-def encode_targets(
-    table: Table, tasks: Sequence[Task], fitted: Mapping[str, Fitted], rows: np.ndarray
-) -> Targets:
+def encode_targets(table: Table, tasks: Sequence[Task], fitted: Mapping[str, Fitted], rows: np.ndarray) -> Targets:
     """The targets of some rows as tensors.
 
     Args:
@@ -124,8 +116,7 @@ def row_weights(table: Table, task: Task) -> np.ndarray:
         row = int(np.argmax(unfit))
         what = "is missing" if np.isnan(weights[row]) else f"is {weights[row]:g}"
         raise SchemaError(
-            f"task {task.name!r}: the weight in column {task.weight!r}, row {row}, {what}; a number >= 0 is "
-            "wanted"
+            f"task {task.name!r}: the weight in column {task.weight!r}, row {row}, {what}; a number >= 0 is wanted"
         )
     return weights
 
@@ -149,12 +140,7 @@ def infer_kind_of_task(table: Table, column: str) -> str:
         return "classification"
     if kind != "number":
         raise SchemaError(
-            f"column {column!r} is of kind {kind}, which is no target; number, category, boolean or a list "
-            "of labels is"
+            f"column {column!r} is of kind {kind}, which is no target; number, category, boolean or a list of labels is"
         )
     values = np.unique(numbers_of(table, column)[present])
-    return (
-        "classification"
-        if len(values) <= MOST_CLASSES and (values == np.round(values)).all()
-        else "regression"
-    )
+    return "classification" if len(values) <= MOST_CLASSES and (values == np.round(values)).all() else "regression"

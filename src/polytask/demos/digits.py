@@ -124,4 +124,12 @@ def tasks() -> tuple[Task, ...]:
 
 def settings() -> dict[str, Any]:
     """What `fit` needs besides its defaults."""
-    return {"encoder": "lenet", "split": {"column": "part"}, "epochs": 30, "batch_size": 128}
+    return {
+        "encoder": "lenet",
+        "split": {"column": "part"},
+        "epochs": 60,
+        "batch_size": 128,
+        "learning_rate": 3e-3,
+        "schedule": "cosine",
+        "early_stopping": {"patience": 20},
+    }

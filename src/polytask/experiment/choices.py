@@ -20,7 +20,7 @@ class DataSettings:
     """Which rows and columns.
 
     Args:
-        path: a file or a folder of Parquet files; by task where each has a table of its own; None for a table in memory.
+        path: a file, or a folder of Parquet files; by task where each has its own; None for a table in memory.
         inputs: the input columns; all usable ones but targets where not given.
         ignore: columns that are no inputs (they give a target away, say).
         kinds: column -> kind, where the inferred one is wrong.
@@ -79,9 +79,7 @@ class Experiment:
             if names.count(name) > 1:
                 raise ConfigError(f"two tasks are called {name!r}; give each a name of its own")
             if name in ("mean", "all"):
-                raise ConfigError(
-                    f"a task cannot be called {name!r}, which means all tasks; use column={name!r}"
-                )
+                raise ConfigError(f"a task cannot be called {name!r}, which means all tasks; use column={name!r}")
         for task in self.tasks:
             for other in task.after:
                 if other not in names:
@@ -147,9 +145,7 @@ def _read_tasks(values: Mapping[str, Any], source: Source) -> tuple[Task, ...]:
             )
         kind = settings["kind"]
         if kind not in TASKS:
-            raise ConfigError(
-                f"{source.place((*path, 'kind'))}: unknown kind of task {kind!r}; {nearest(kind, TASKS)}"
-            )
+            raise ConfigError(f"{source.place((*path, 'kind'))}: unknown kind of task {kind!r}; {nearest(kind, TASKS)}")
         rest = {key: value for key, value in settings.items() if key != "kind"}
         tasks.append(build(TASKS[kind], {"name": str(name), **rest}, source, path))
     return tuple(tasks)

@@ -1,4 +1,4 @@
-"""From tables to tensors: splits, targets, inputs and the blueprint, made once, written into the Run, read from there."""
+"""From tables to tensors: splits, targets, inputs and blueprint, made once, written into the Run, read from there."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -75,9 +75,7 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
     by_name = {task.name: task for task in experiment.tasks}
     for name in found:
         if name not in by_name:
-            raise ConfigError(
-                f"there is a table for {name!r}, which is no task; {nearest(str(name), by_name)}"
-            )
+            raise ConfigError(f"there is a table for {name!r}, which is no task; {nearest(str(name), by_name)}")
     for name in by_name:
         if name not in found:
             raise ConfigError(f"task {name!r} has no table; give one for each task, or one for all")
@@ -176,15 +174,11 @@ def _inputs(settings: DataSettings, sources: Mapping[str, Source]) -> list[str]:
         for column in settings.inputs or ():
             if column not in known:
                 raise SchemaError(f"inputs: there is no column {column!r}; {nearest(column, known)}")
-        here = list(
-            settings.inputs or default_inputs(source.table, source.tasks, settings.ignore, settings.split)
-        )
+        here = list(settings.inputs or default_inputs(source.table, source.tasks, settings.ignore, settings.split))
         targets = {column: task.name for task in source.tasks for column in task.columns}
         for column in here:
             if column in targets:
-                raise ConfigError(
-                    f"data.inputs: {column!r} is the target of task {targets[column]!r}; take it out"
-                )
+                raise ConfigError(f"data.inputs: {column!r} is the target of task {targets[column]!r}; take it out")
         if found is not None and set(here) != set(found):
             odd = sorted(set(here) ^ set(found))[0]
             raise SchemaError(

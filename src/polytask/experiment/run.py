@@ -172,16 +172,12 @@ def _finish(
     seconds: float,
 ) -> None:
     """Writes validation predictions, metrics, checksums; last of all that the Run is finished."""
-    folder.write(
-        "predictions/validation.parquet", _validation_predictions(session, prepared).to_parquet(index=False)
-    )
+    folder.write("predictions/validation.parquet", _validation_predictions(session, prepared).to_parquet(index=False))
     folder.write_json("metrics.json", {"validation": finite(scores), "test": None, "test_opened": None})
     folder.seal()
     best_score, best_epoch = session.selection.best["mean"]
     record = {"epochs": session.epoch, "best_epoch": best_epoch, "best_score": best_score}
-    folder.write_json(
-        "run.json", _head(sources, "finished") | finite(record) | {"seconds": round(seconds, 1)}
-    )
+    folder.write_json("run.json", _head(sources, "finished") | finite(record) | {"seconds": round(seconds, 1)})
 
 
 def _validation_predictions(session: Session, prepared: Prepared) -> pd.DataFrame:
@@ -223,19 +219,15 @@ def _tell(prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:
     for name, split in prepared.splits.items():
         where = "" if name == ALL else f"{name}: "
         counts = split.counts()
-        say(
-            f"{where}{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test rows"
-        )
-        dropped = len(split.rows("dropped"))
+        say(f"{where}{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test rows")
+        dropped, rows = len(split.rows("dropped")), sources[name].table.num_rows
         if dropped:
-            say(
-                f"{where}{dropped:,} of {sources[name].table.num_rows:,} rows are left out: every target is missing there"
-            )
+            say(f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there")
     for task in prepared.blueprint.tasks:
         if task.after:
             say(f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda")
     for finding in prepared.findings:
-        say(f"warning: {finding.text} {finding.remedy}")
+        say(f"warning: {finding.text}; {finding.remedy}")
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """What each task asks of the shared weights; knows no task and no method."""
 
+from polytask.gradients.checks import loss_values
 from polytask.gradients.engine import (
     Engine,
     TaskGradients,
     cosines,
     gramian,
-    loss_values,
     task_gradients,
 )
 from polytask.gradients.signals import Signals, check_finite

@@ -1,7 +1,8 @@
 """What each task asks of the shared weights: J, one row a task, and its Gramian G = J Jᵀ.
 
-The loop of `torch.autograd.grad` is exact for any graph: convolutions, sparse embeddings, tied weights, tasks that
-reach only some of the parameters. One pass a task gives its gradient on shared and on own parameters alike.
+The loop of `torch.autograd.grad` is exact for any graph: convolutions, sparse embeddings, tied weights, tasks
+that reach only some of the parameters. One pass a task gives its gradient on shared and on own parameters
+alike.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,14 +13,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
+from polytask.gradients.checks import loss_values, trainable_parameters
+
 
 @dataclass(frozen=True)
 class Engine:
     """How gradients are taken; the same for every method.
 
     Args:
-        chunk: coordinates of J that are turned to float64 at once when the Gramian is summed; it bounds the extra
-            memory by 8 · tasks · chunk bytes.
+        chunk: coordinates of J that are turned to float64 at once when the Gramian is summed; it bounds the
+            extra memory by 8 · tasks · chunk bytes.
 
     Raises:
         ValueError: a chunk below 1.
@@ -29,9 +32,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         if self.chunk < 1:
-            raise ValueError(
-                f"chunk={self.chunk}, but at least one coordinate is summed at once: chunk=65536"
-            )
+            raise ValueError(f"chunk={self.chunk}, but at least one coordinate is summed at once: chunk=65536")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class TaskGradients:
     Attributes:
         names: tasks, in the order of the rows.
         shared: the trainable shared parameters, each once.
-        jacobian: one row a task over all of `shared`, flattened; zero where a task does not reach a parameter.
+        jacobian: one row a task over all of `shared`, flattened; zero where a task does not reach a
+            parameter.
         reached: whether any task reaches each of `shared`.
         own: everything else the losses reach (heads, own stages), with the plain sum of the tasks' gradients.
     """
@@ -54,7 +56,8 @@ class TaskGradients:
 
     @torch.no_grad()
     def accumulate(self, weights: Float[Tensor, " tasks"]) -> None:
-        """Adds Jᵀw to `.grad` of the shared parameters and the own gradients, unweighted, to `.grad` of the rest.
+        """Adds Jᵀw to `.grad` of the shared parameters and the own gradients, unweighted, to `.grad` of the
+        rest.
 
         A parameter that no task reached keeps its `.grad` (None, not zero, after `zero_grad`).
         """
@@ -83,8 +86,8 @@ def task_gradients(
         with_own: also the gradients of parameters that are not in `shared`.
 
     Raises:
-        ValueError: a loss that cannot be differentiated, or shared parameters none of which any loss reaches; names
-            the task or the parameter.
+        ValueError: a loss that cannot be differentiated, or shared parameters none of which any loss reaches;
+            names the task or the parameter.
 
     Example:
         >>> w = nn.Parameter(torch.tensor([1.0, 2.0]))
@@ -116,13 +119,11 @@ def task_gradients(
     return TaskGradients(tuple(losses), tuple(trainable), jacobian, tuple(reached), pairs)
 
 
-def gramian(
-    jacobian: Float[Tensor, "tasks params"], chunk: int = Engine.chunk
-) -> Float[Tensor, "tasks tasks"]:
+def gramian(jacobian: Float[Tensor, "tasks params"], chunk: int = Engine.chunk) -> Float[Tensor, "tasks tasks"]:
     """G = J Jᵀ in float64 on the CPU, summed over blocks of `chunk` coordinates.
 
-    A float32 product over a million coordinates is wrong by 1e-4, and squares below 1e-38 vanish; both matter to
-    methods that divide by them.
+    A float32 product over a million coordinates is wrong by 1e-4, and squares below 1e-38 vanish; both matter
+    to methods that divide by them.
     """
     # Apple's GPUs have no float64.
     device = torch.device("cpu") if jacobian.device.type == "mps" else jacobian.device
@@ -138,75 +139,6 @@ def cosines(gramian: Float[Tensor, "tasks tasks"]) -> Float[Tensor, "tasks tasks
     """Cosines between the tasks' gradients, G_ij / (‖g_i‖ ‖g_j‖); NaN where a gradient is zero."""
     norms = gramian.diagonal().sqrt()
     return (gramian / norms[:, None] / norms[None, :]).clamp(-1, 1)
-
-
-def loss_values(losses: Mapping[str, Tensor]) -> Float[Tensor, " tasks"]:
-    """The losses as numbers (float64, CPU; one transfer for all), after every one of them was checked.
-
-    Raises:
-        ValueError: none at all, or one that is not a finite scalar with a graph on the device of the others.
-    """
-    if not losses:
-        raise ValueError("losses is empty: a step needs the loss of at least one task, {'task': loss}")
-    for name, loss in losses.items():
-        if not isinstance(loss, Tensor):
-            raise ValueError(f"task {name!r}: its loss is a {type(loss).__name__}, a scalar tensor is wanted")  # noqa: TRY004
-        if loss.ndim:
-            raise ValueError(
-                f"task {name!r}: its loss has shape {list(loss.shape)}, a scalar is wanted: take its mean"
-            )
-        if not loss.requires_grad:
-            raise ValueError(f"task {name!r}: its loss has no graph (detached, or computed under no_grad)")
-    first, *_ = losses
-    for name, loss in losses.items():
-        if loss.device != losses[first].device:
-            raise ValueError(
-                f"task {name!r}: its loss is on {loss.device}, that of task {first!r} on {losses[first].device}: "
-                f"move it with loss.to({str(losses[first].device)!r})"
-            )
-    values = torch.stack([loss.detach() for loss in losses.values()]).cpu().to(torch.float64)
-    for name, value, is_finite in zip(losses, values.tolist(), values.isfinite().tolist(), strict=True):
-        if not is_finite:
-            raise ValueError(
-                f"task {name!r}: its loss is {value}: lower the learning rate, or look at its targets"
-            )
-    return values
-
-
-def trainable_parameters(shared: Iterable[nn.Parameter]) -> list[Tensor]:
-    """The shared parameters to differentiate: each once, frozen ones left out.
-
-    Raises:
-        ValueError: something that is not a parameter, or parameters on several devices.
-    """
-    if isinstance(shared, (nn.Module, Tensor)):
-        raise ValueError(
-            f"shared is a {type(shared).__name__}: pass its parameters, shared=trunk.parameters()"
-        )  # noqa: TRY004
-    found: dict[int, Tensor] = {}
-    for position, parameter in enumerate(shared):
-        if not isinstance(parameter, Tensor) or not parameter.is_leaf:
-            raise ValueError(
-                f"shared[{position}] is no parameter but {_shown(parameter)}: shared=trunk.parameters()"
-            )
-        if parameter.requires_grad:
-            found.setdefault(id(parameter), parameter)
-    parameters = list(found.values())
-    for parameter in parameters:
-        if parameter.device != parameters[0].device:
-            raise ValueError(
-                f"shared parameters are on {parameters[0].device} and {parameter.device} (shape "
-                f"{list(parameter.shape)}): a Gramian needs them on one device"
-            )
-    return parameters
-
-
-def _shown(value: object) -> str:
-    return (
-        f"a computed tensor of shape {list(value.shape)}"
-        if isinstance(value, Tensor)
-        else f"a {type(value).__name__}"
-    )
 
 
 def _leaves(losses: Iterable[Tensor]) -> Iterator[Tensor]:
@@ -242,9 +174,7 @@ def _check_reached(parameters: list[Tensor], reached: list[bool]) -> None:
     if parameters and not any(reached):
         shapes = ", ".join(f"shared[{k}] {list(p.shape)}" for k, p in enumerate(parameters[:3]))
         more = f", … ({len(parameters)} in all)" if len(parameters) > 3 else ""
-        raise ValueError(
-            f"no loss reaches any of the shared parameters ({shapes}{more}): are they the trunk's?"
-        )
+        raise ValueError(f"no loss reaches any of the shared parameters ({shapes}{more}): are they the trunk's?")
 
 
 def _dense(gradient: Tensor) -> Tensor:
@@ -256,9 +186,7 @@ def _sum_into(sums: dict[int, Tensor], key: int, gradient: Tensor) -> None:
     if key in sums:
         sums[key] = sums[key] + gradient
     else:
-        sums[key] = (
-            gradient.clone() if gradient.is_sparse else gradient.clone(memory_format=torch.contiguous_format)
-        )
+        sums[key] = gradient.clone() if gradient.is_sparse else gradient.clone(memory_format=torch.contiguous_format)
 
 
 def _add_gradient(parameter: Tensor, gradient: Tensor) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor
 class Signals:
     """The step as a balancer sees it: the tasks present only, and no more than it declared to read.
 
-    `names`, `index`, `step`, `epoch` and `scores` cost nothing and are open to all. The others belong to the method's
-    `reads`; what is costly is computed when it is first read.
+    `names`, `index`, `step`, `epoch` and `scores` cost nothing and are open to all. The others belong to the
+    method's `reads`; what is costly is computed when it is first read.
 
     Args:
         names: the tasks present.
@@ -69,9 +69,7 @@ class Signals:
     def _check(self, what: str) -> None:
         if what not in self._reads:
             declared = ", ".join(sorted(self._reads)) or "nothing"
-            raise AttributeError(
-                f"this balancer reads {what!r} but declares {declared}: add {what!r} to its `reads`"
-            )
+            raise AttributeError(f"this balancer reads {what!r} but declares {declared}: add {what!r} to its `reads`")
 
 
 def check_finite(gramian: Float[Tensor, "present present"], names: Sequence[str]) -> None:
@@ -79,6 +77,6 @@ def check_finite(gramian: Float[Tensor, "present present"], names: Sequence[str]
     for name, is_finite in zip(names, torch.isfinite(gramian.diagonal()).tolist(), strict=True):
         if not is_finite:
             raise ValueError(
-                f"task {name!r}: its gradient on the shared parameters is not finite: lower the learning rate, or "
-                "look at operations like sqrt and log at 0"
+                f"task {name!r}: its gradient on the shared parameters is not finite: "
+                "lower the learning rate, or look at operations like sqrt and log at 0"
             )

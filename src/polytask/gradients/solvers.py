@@ -1,7 +1,7 @@
 """Small exact solvers on a tasks × tasks Gramian: float64, CPU, no general convex programming.
 
-All take G as it is; `solve_live` first drops vanished rows and scales the rest to a mean squared norm of 1, so that
-absolute tolerances mean the same for gradients of 1e-30 and of 1e+30.
+All take G as it is; `solve_live` first drops vanished rows and scales the rest to a mean squared norm of 1,
+so that absolute tolerances mean the same for gradients of 1e-30 and of 1e+30.
 """
 
 from collections.abc import Callable
@@ -50,10 +50,10 @@ def min_norm(gramian: Matrix) -> Vector:
 
 
 def simplex_minimum(gramian: Matrix, linear: Vector, start: Vector | None = None) -> Vector:
-    """argmin over the simplex of wᵀGw / 2 + linearᵀw, by Wolfe's active set: finite and exact.
+    """The minimum over the simplex of wᵀGw / 2 + linearᵀw, by Wolfe's active set: finite and exact.
 
-    On the support S it solves the affine problem [G_SS 1; 1ᵀ 0]; a weight that would turn negative leaves S at the
-    boundary; the task with the lowest derivative joins S until none lies below the support's.
+    On the support S it solves the affine problem [G_SS 1; 1ᵀ 0]; a weight that would turn negative leaves S
+    at the boundary; the task with the lowest derivative joins S until none lies below the support's.
 
     Args:
         gramian: positive semidefinite.
@@ -79,9 +79,7 @@ def simplex_minimum(gramian: Matrix, linear: Vector, start: Vector | None = None
     return weights
 
 
-def _descend(
-    gramian: Matrix, linear: Vector, weights: Vector, support: np.ndarray
-) -> tuple[Vector, np.ndarray]:
+def _descend(gramian: Matrix, linear: Vector, weights: Vector, support: np.ndarray) -> tuple[Vector, np.ndarray]:
     """To the minimum on the support's face, dropping from the support what the way there turns to zero."""
     weights, support = weights.copy(), support.copy()
     while True:
@@ -91,9 +89,7 @@ def _descend(
         if not leaving.any():
             return target, support
         steps = np.full(len(weights), np.inf)
-        steps[leaving] = weights[leaving] / np.maximum(
-            weights[leaving] - target[leaving], np.finfo(float).tiny
-        )
+        steps[leaving] = weights[leaving] / np.maximum(weights[leaving] - target[leaving], np.finfo(float).tiny)
         first = int(np.argmin(steps))
         weights = np.where(support, weights + min(1.0, steps[first]) * (target - weights), 0.0)
         weights[first] = 0.0
@@ -102,9 +98,7 @@ def _descend(
         weights /= weights.sum()
 
 
-def _affine_minimum(
-    gramian: Float[np.ndarray, "k k"], linear: Float[np.ndarray, " k"]
-) -> Float[np.ndarray, " k"]:
+def _affine_minimum(gramian: Float[np.ndarray, "k k"], linear: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
     size = len(gramian)
     system = np.ones((size + 1, size + 1))
     # The ridge keeps duplicate and opposite gradients solvable; it moves wᵀGw by its own size.

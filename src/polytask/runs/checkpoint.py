@@ -39,9 +39,7 @@ def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
             return {"list" if isinstance(value, list) else "tuple": [visit(item) for item in value]}
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        raise TypeError(
-            f"a checkpoint holds tensors, numbers, strings, dicts and lists; got {type(value).__name__}"
-        )
+        raise TypeError(f"a checkpoint holds tensors, numbers, strings, dicts and lists; got {type(value).__name__}")
 
     return visit(state), tensors
 

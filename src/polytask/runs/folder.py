@@ -19,9 +19,9 @@ FORMAT = 1
 #: What a Run folder may hold; anything else means that the folder is somebody's own.
 NAMES = frozenset(
     {
-        "run.json", "config.yaml", "model.json", "schema.json", "splits.parquet", "preprocessing", "weights", "checkpoint",
-        "history.jsonl", "metrics.json", "predictions", "environment.json", "lint.json", "citations.bib", "checksums.json",
-        ".lock", "staging",
+        "run.json", "config.yaml", "model.json", "schema.json", "splits.parquet", "preprocessing", "weights",
+        "checkpoint", "history.jsonl", "metrics.json", "predictions", "environment.json", "lint.json",
+        "citations.bib", "checksums.json", ".lock",
     }
 )  # fmt: skip
 
@@ -112,9 +112,7 @@ class RunFolder:
         except FileNotFoundError:
             raise RunError(f"{self.path} has no {name}: it is no Run folder, or an incomplete one") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise RunError(
-                f"{self.path / name} is damaged ({error}); restore it from a copy or train again"
-            ) from None
+            raise RunError(f"{self.path / name} is damaged ({error}); restore it from a copy or train again") from None
 
     def state(self) -> str:
         """`"empty"` (nothing prepared yet), `"training"` or `"finished"`.
@@ -126,9 +124,7 @@ class RunFolder:
             return "empty"
         head = self.read_json("run.json")
         if not isinstance(head, dict) or not isinstance(head.get("format"), int) or "state" not in head:
-            raise RunError(
-                f"{self.path / 'run.json'} is damaged: it names no format; restore it or train again"
-            )
+            raise RunError(f"{self.path / 'run.json'} is damaged: it names no format; restore it or train again")
         if head["format"] > FORMAT:
             raise RunError(
                 f"{self.path} was written by polytask {head.get('polytask', '?')} (Run format {head['format']}); "
@@ -171,9 +167,7 @@ class RunFolder:
             if not path.is_file():
                 raise RunError(f"{path} is missing; restore it from a copy or train again")
             if sha256(path) not in sums.get(name, []):
-                raise RunError(
-                    f"{path} is damaged (its checksum differs); restore it from a copy or train again"
-                )
+                raise RunError(f"{path} is damaged (its checksum differs); restore it from a copy or train again")
 
     def _sealed(self) -> list[str]:
         files = (p for p in self.path.rglob("*") if p.is_file())

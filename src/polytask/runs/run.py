@@ -1,5 +1,7 @@
 """A Run: the record of one training, as a folder; it predicts and is judged from there."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import json
-import math
 from safetensors.torch import load_file
 
 from polytask.data import (
@@ -112,7 +112,7 @@ class Run:
         best_for: str = "mean",
         batch_size: int = 4096,
     ) -> pd.DataFrame:
-        """Predictions in the user's own terms, one column a task, in the order of the rows (a DataFrame's index is kept).
+        """Predictions in the user's own terms, a column a task, in the rows' order (a DataFrame's index is kept).
 
         Args:
             rows: a DataFrame, Table, Arrow table or path; targets need not be there, other columns are not read.
@@ -207,9 +207,7 @@ class Run:
         with evaluating(model):
             return run_model(model, encoded, tasks, batch_size=batch_size), encoded
 
-    def _frame(
-        self, tasks: Sequence[Task], outputs: Outputs, probabilities: bool, index: Any
-    ) -> pd.DataFrame:
+    def _frame(self, tasks: Sequence[Task], outputs: Outputs, probabilities: bool, index: Any) -> pd.DataFrame:
         columns: dict[str, Any] = {}
         for task in tasks:
             fitted = self.blueprint.fitted[task.name]
@@ -227,21 +225,15 @@ class Run:
             if not here:
                 continue
             if not len(rows):
-                raise RunError(
-                    f"this Run has no test rows ({name}); give rows to evaluate, or split with a test part"
-                )
+                raise RunError(f"this Run has no test rows ({name}); give rows to evaluate, or split with a test part")
             outputs, encoded = self._outputs(table, rows, here, best_for, batch_size)
             scores |= judge(here, self.blueprint.fitted, outputs, encoded)
             frame = self._frame(here, outputs, True, pd.Index(rows, name="row"))
             frames.append(frame.reset_index().assign(table=name))
-        self._record_test(
-            scores, pd.concat(frames), complete=len(tasks) == len(self.tasks) and best_for == "mean"
-        )
+        self._record_test(scores, pd.concat(frames), complete=len(tasks) == len(self.tasks) and best_for == "mean")
         return scores
 
-    def _record_test(
-        self, scores: dict[str, TaskScores], predictions: pd.DataFrame, *, complete: bool
-    ) -> None:
+    def _record_test(self, scores: dict[str, TaskScores], predictions: pd.DataFrame, *, complete: bool) -> None:
         """Writes down that test rows were read; the first opening's time stays."""
         metrics = self.metrics
         opened = metrics.get("test_opened") or datetime.now(UTC).isoformat(timespec="seconds")

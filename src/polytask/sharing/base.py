@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -30,7 +31,7 @@ class Sharing(nn.Module):
     tasks: Mapping[str, tuple[int, ...]]
     widths: Sequence[int]
     #: `TheSharing.with_(**settings)`: a choice, to be built later.
-    with_ = classmethod(choose)
+    with_: ClassVar[Any] = classmethod(choose)
 
     @abstractmethod
     def __init__(

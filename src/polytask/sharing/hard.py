@@ -46,9 +46,7 @@ class Hard(Sharing):
         num_stages = len(self.widths)
         self.split = num_stages if split is None else split
         if not 0 <= self.split <= num_stages:
-            raise ValueError(
-                f"hard sharing: split={split}, but the encoder has {num_stages} stages: 0 to {num_stages}"
-            )
+            raise ValueError(f"hard sharing: split={split}, but the encoder has {num_stages} stages: 0 to {num_stages}")
         deepest = max(self.depth(task) for task in self.tasks)
         self.trunk = trunk.stages[: min(self.split, deepest)]
         self.tails = nn.ModuleDict()

@@ -63,9 +63,9 @@ class Task:
     _: KW_ONLY
     column: str | None = None
     weight: str | None = None
-    after: tuple[str, ...] = ()
-    reads: int | tuple[int, ...] = -1
-    hidden: tuple[int, ...] = ()
+    after: Sequence[str] = ()
+    reads: int | Sequence[int] = -1
+    hidden: Sequence[int] = ()
     primary: str | None = None
 
     #: The name in the catalogue and in YAML.
@@ -94,12 +94,10 @@ class Task:
         value = getattr(self, setting)
         if isinstance(value, (list, tuple)):
             return tuple(value)
-        raise ValueError(
-            f"task {self.name!r}: {setting} is a list, got {value!r}: write {setting}=[{value!r}]"
-        )
+        raise ValueError(f"task {self.name!r}: {setting} is a list, got {value!r}: write {setting}=[{value!r}]")
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> Sequence[str]:
         """The columns that hold the targets (one, but for multilabel tasks)."""
         return (self.column or self.name,)
 
@@ -178,9 +176,7 @@ class Task:
 
     def evaluate(self, output: Tensor, target: Tensor, present: Tensor, fitted: Fitted) -> dict[str, float]:
         """Every metric of the kind, over all rows at once."""
-        return {
-            metric.name: metric.score(output, target, present, fitted) for metric in self.metrics_for(fitted)
-        }
+        return {metric.name: metric.score(output, target, present, fitted) for metric in self.metrics_for(fitted)}
 
     def skill(self, value: float, constant: float, fitted: Fitted) -> float:
         """0 = as good as the best constant, 1 = perfect, negative = worse than the constant.
@@ -192,7 +188,7 @@ class Task:
         return (value - constant) / gap if gap else float("nan")
 
 
-def chosen(features: list[Feature], reads: int | tuple[int, ...]) -> list[Feature]:
+def chosen(features: list[Feature], reads: int | Sequence[int]) -> list[Feature]:
     """The features a head reads."""
     stages = (reads,) if isinstance(reads, int) else reads
     return [features[stage] for stage in stages]
@@ -244,9 +240,7 @@ def masked(values: Tensor, present: Tensor) -> Tensor:
     return torch.where(present, values, torch.zeros((), dtype=values.dtype, device=values.device))
 
 
-def weighted_sum(
-    losses: Tensor, present: Tensor, weight: Tensor
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+def weighted_sum(losses: Tensor, present: Tensor, weight: Tensor) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Σ weight · loss and Σ weight over present cells: what `Task.loss` gives."""
     counted = masked(weight, present).to(losses.dtype)
     return (losses * counted).sum(), counted.sum()

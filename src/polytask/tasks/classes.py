@@ -76,15 +76,11 @@ def factorized(values: np.ndarray, present: np.ndarray, place: str) -> tuple[np.
     codes = np.full(len(values), -1, dtype=np.int64)
     kept = values[present]
     if values.ndim != 1:
-        raise SchemaError(
-            f"{place}: one value a row is wanted, got an array of shape {values.shape}: name one column"
-        )
+        raise SchemaError(f"{place}: one value a row is wanted, got an array of shape {values.shape}: name one column")
     try:
         found, distinct = pd.factorize(kept)
     except TypeError:
-        listed = next(
-            value for value in kept if not isinstance(value, (str, bytes)) and hasattr(value, "__len__")
-        )
+        listed = next(value for value in kept if not isinstance(value, (str, bytes)) and hasattr(value, "__len__"))
         raise SchemaError(
             f"{place}: one value a row is wanted, got {listed!r}; lists of labels are for a multilabel task"
         ) from None
@@ -105,9 +101,7 @@ def counted(values: np.ndarray, present: np.ndarray, place: str) -> dict[str, tu
         first, before = found.get(class_key(value), (value, 0))
         found[class_key(value)] = (first, before + number)
     if not found:
-        raise SchemaError(
-            f"{place}: every cell of the training rows is missing; leave the task out or fill its column"
-        )
+        raise SchemaError(f"{place}: every cell of the training rows is missing; leave the task out or fill its column")
     return dict(sorted(found.items(), key=lambda item: class_order(item[1][0])))
 
 

@@ -34,14 +34,10 @@ def _macro_auc(output: Tensor, target: Tensor) -> float:
 
 
 def _macro_f1(output: Tensor, target: Tensor) -> float:
-    return float(
-        torchmetrics.multiclass_f1_score(predicted(output), target, output.shape[1], average="macro")
-    )
+    return float(torchmetrics.multiclass_f1_score(predicted(output), target, output.shape[1], average="macro"))
 
 
-ACCURACY = Metric(
-    "accuracy", on_present(lambda output, target: float((predicted(output) == target).double().mean()))
-)
+ACCURACY = Metric("accuracy", on_present(lambda output, target: float((predicted(output) == target).double().mean())))
 BALANCED_ACCURACY = Metric(
     "balanced_accuracy", on_present(lambda output, target: balanced_accuracy(predicted(output), target))
 )
@@ -70,7 +66,7 @@ SEVERAL = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Classification(Task):
     """One class a row, of two or more: cross entropy.
 
@@ -112,8 +108,7 @@ class Classification(Task):
             object.__setattr__(self, "class_weight", named)
         elif self.class_weight not in (None, "balanced"):
             raise ValueError(
-                f"task {self.name!r}: class_weight is 'balanced', {{class: weight}} or None, "
-                f"got {self.class_weight!r}"
+                f"task {self.name!r}: class_weight is 'balanced', {{class: weight}} or None, got {self.class_weight!r}"
             )
 
     def metrics_for(self, fitted: Fitted) -> tuple[Metric, ...]:
@@ -177,9 +172,7 @@ class Classification(Task):
         output, target = in_full_precision(output), masked(target, present)
         if output.ndim == 1:
             smooth = target.to(output.dtype) * (1 - self.label_smoothing) + self.label_smoothing / 2
-            losses = functional.binary_cross_entropy_with_logits(
-                masked(output, present), smooth, reduction="none"
-            )
+            losses = functional.binary_cross_entropy_with_logits(masked(output, present), smooth, reduction="none")
         else:
             output = masked(output, present.unsqueeze(1))
             losses = functional.cross_entropy(
@@ -205,6 +198,4 @@ class Classification(Task):
         if output.ndim == 1:
             output = torch.stack([torch.zeros_like(output), output], dim=1)
         columns: Any = output.softmax(dim=1).cpu().numpy().T
-        return {
-            f"{self.name}[{value}]": column for value, column in zip(fitted["classes"], columns, strict=True)
-        }
+        return {f"{self.name}[{value}]": column for value, column in zip(fitted["classes"], columns, strict=True)}

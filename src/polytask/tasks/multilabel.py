@@ -61,7 +61,7 @@ def _best_for_micro_f1(share: np.ndarray, present: np.ndarray) -> np.ndarray:
     return np.isin(np.arange(len(share)), order[:best])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Multilabel(Task):
     """Several yes-or-no labels a row: binary cross entropy over the cells that are present.
 
@@ -85,7 +85,7 @@ class Multilabel(Task):
         {'labels': ['art', 'war'], 'positives': [1, 2], 'present': [3, 3]}
     """
 
-    columns: tuple[str, ...] = ()
+    columns: Sequence[str] = ()
 
     kind: ClassVar[str] = "multilabel"
     metrics: ClassVar[tuple[Metric, ...]] = (
@@ -100,9 +100,7 @@ class Multilabel(Task):
         object.__setattr__(self, "columns", columns)
         super().__post_init__()
         if self.column is not None and columns != (self.column,):
-            raise ValueError(
-                f"task {self.name!r}: give column={self.column!r} or columns={list(columns)}, not both"
-            )
+            raise ValueError(f"task {self.name!r}: give column={self.column!r} or columns={list(columns)}, not both")
         if len(set(columns)) < len(columns):
             raise ValueError(f"task {self.name!r}: a column is named twice in columns={list(columns)}")
 
@@ -117,12 +115,9 @@ class Multilabel(Task):
         targets, known = self._targets(values, present, labels)
         positives, numbers = targets.sum(axis=0), known.sum(axis=0)
         if not bool(((positives > 0) & (positives < numbers)).any()):
-            what = (
-                "every cell is missing" if not known.any() else "every label is the same in all of its cells"
-            )
+            what = "every cell is missing" if not present.any() else "every label is the same in all of its cells"
             raise SchemaError(
-                f"{self.place}: labels that are yes here and no there are wanted, "
-                f"but in the training rows {what}"
+                f"{self.place}: labels that are yes here and no there are wanted, but in the training rows {what}"
             )
         return {"labels": labels, "positives": positives.astype(int).tolist(), "present": numbers.tolist()}
 
@@ -164,16 +159,12 @@ class Multilabel(Task):
     def decode(self, output: Float[Tensor, "rows ..."], fitted: Fitted) -> dict[str, np.ndarray]:
         """One column a label, `task.label`: 1 where its probability exceeds 1/2, else 0."""
         chosen = (output.detach() > 0).cpu().numpy().astype(np.int64).T
-        return {
-            f"{self.name}.{label}": column for label, column in zip(fitted["labels"], chosen, strict=True)
-        }
+        return {f"{self.name}.{label}": column for label, column in zip(fitted["labels"], chosen, strict=True)}
 
     def probabilities(self, output: Float[Tensor, "rows ..."], fitted: Fitted) -> dict[str, np.ndarray]:
         """Each label's probability, `task[label]`."""
         columns = in_full_precision(output.detach()).sigmoid().cpu().numpy().T
-        return {
-            f"{self.name}[{label}]": column for label, column in zip(fitted["labels"], columns, strict=True)
-        }
+        return {f"{self.name}[{label}]": column for label, column in zip(fitted["labels"], columns, strict=True)}
 
     def _is_table(self, values: np.ndarray) -> bool:
         """Whether the labels are columns; else the one column holds lists."""
@@ -195,9 +186,7 @@ class Multilabel(Task):
     ) -> tuple[np.ndarray, np.ndarray]:
         """0 and 1 as float32 `[rows, labels]`, and which are known."""
         if self._is_table(values):
-            cells = [
-                self._zero_or_one(values[:, k], present[:, k], name) for k, name in enumerate(self.columns)
-            ]
+            cells = [self._zero_or_one(values[:, k], present[:, k], name) for k, name in enumerate(self.columns)]
             return np.stack(cells, axis=1), present.copy()
         self._refuse_what_is_no_list(values, present)
         targets, index = np.zeros((len(values), len(labels)), dtype=np.float32), class_index(labels)

@@ -64,7 +64,7 @@ class OrdinalHead(nn.Module):
         return in_full_precision(score).unsqueeze(1) - thresholds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ordinal(Task):
     """Classes that have an order: K−1 questions "is it above class k?" that share one score.
 
@@ -84,14 +84,12 @@ class Ordinal(Task):
     Deviates: the thresholds are in order by construction, not only at the optimum.
     """
 
-    order: tuple[bool | int | float | str, ...] | None = None
+    order: Sequence[bool | int | float | str] | None = None
 
     kind: ClassVar[str] = "ordinal"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("quadratic_kappa", on_present(_kappa)),
-        Metric(
-            "accuracy", on_present(lambda output, target: float((ranks(output) == target).double().mean()))
-        ),
+        Metric("accuracy", on_present(lambda output, target: float((ranks(output) == target).double().mean()))),
         Metric(
             "mean_rank_error",
             on_present(lambda output, target: float((ranks(output) - target).abs().double().mean())),
@@ -106,9 +104,7 @@ class Ordinal(Task):
             return
         object.__setattr__(self, "order", self._as_tuple("order"))
         if len({class_key(value) for value in self.order}) < max(len(self.order), 2):
-            raise ValueError(
-                f"task {self.name!r}: order names two classes or more, each once, got {list(self.order)}"
-            )
+            raise ValueError(f"task {self.name!r}: order names two classes or more, each once, got {list(self.order)}")
 
     def fit(self, values: Shaped[np.ndarray, "rows ..."], present: Bool[np.ndarray, "rows ..."]) -> Fitted:
         """Finds the classes in their order: `{"classes": [...], "counts": [...]}`.
@@ -133,9 +129,7 @@ class Ordinal(Task):
         index, counts = class_index(order), [0] * len(order)
         for key, (value, number) in found.items():
             if key not in index:
-                raise SchemaError(
-                    f"{self.place}: the class {value!r} is not in order={order}; {nearest(key, index)}"
-                )
+                raise SchemaError(f"{self.place}: the class {value!r} is not in order={order}; {nearest(key, index)}")
             counts[index[key]] += number
         return {"classes": order, "counts": counts}
 

@@ -27,9 +27,7 @@ def numeric(values: np.ndarray, present: np.ndarray, place: str) -> np.ndarray:
         SchemaError: text, dates, lists or infinities, naming the first of them and its row.
     """
     if values.ndim != 1:
-        raise SchemaError(
-            f"{place}: one number a row is wanted, got an array of shape {values.shape}: name one column"
-        )
+        raise SchemaError(f"{place}: one number a row is wanted, got an array of shape {values.shape}: name one column")
     numbers = np.zeros(len(values))
     if values.dtype.kind in "biuf":
         numbers[present] = values[present]
@@ -39,13 +37,11 @@ def numeric(values: np.ndarray, present: np.ndarray, place: str) -> np.ndarray:
         if wrong is not None:
             # A text that no number can be read from says more than the first "12.5".
             wrong = next((k for k, value in enumerate(kept) if not _reads_as_number(value)), wrong)
-            raise SchemaError(
-                _sentence(place, "a number is wanted", kept[wrong], np.flatnonzero(present)[wrong])
-            )
+            raise SchemaError(_sentence(place, "a number is wanted", kept[wrong], int(np.flatnonzero(present)[wrong])))
         numbers[present] = kept.astype(np.float64)
     wrong_rows = np.flatnonzero(~np.isfinite(numbers))
     if len(wrong_rows):
-        raise SchemaError(_sentence(place, "a finite number is wanted", values[wrong_rows[0]], wrong_rows[0]))
+        raise SchemaError(_sentence(place, "a finite number is wanted", values[wrong_rows[0]], int(wrong_rows[0])))
     return numbers
 
 
@@ -84,7 +80,7 @@ def _mae(output: Tensor, target: Tensor) -> float:
     return float(torchmetrics.mean_absolute_error(output, target.double()))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Regression(Task):
     """A number a row.
 
@@ -115,17 +111,13 @@ class Regression(Task):
         Metric("r2", on_present(_r2)),
         Metric(
             "rmse",
-            lambda output, target, present, fitted: (
-                fitted["sd"] * on_present(_rmse)(output, target, present, fitted)
-            ),
+            lambda output, target, present, fitted: fitted["sd"] * on_present(_rmse)(output, target, present, fitted),
             higher_is_better=False,
             perfect=0.0,
         ),
         Metric(
             "mae",
-            lambda output, target, present, fitted: (
-                fitted["sd"] * on_present(_mae)(output, target, present, fitted)
-            ),
+            lambda output, target, present, fitted: fitted["sd"] * on_present(_mae)(output, target, present, fitted),
             higher_is_better=False,
             perfect=0.0,
         ),
@@ -134,9 +126,7 @@ class Regression(Task):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.criterion not in ("mse", "mae", "huber"):
-            raise ValueError(
-                f"task {self.name!r}: criterion is 'mse', 'mae' or 'huber', got {self.criterion!r}"
-            )
+            raise ValueError(f"task {self.name!r}: criterion is 'mse', 'mae' or 'huber', got {self.criterion!r}")
         if not 0 < self.delta < float("inf"):
             raise ValueError(f"task {self.name!r}: delta is a number > 0, got {self.delta}")
 
@@ -149,8 +139,7 @@ class Regression(Task):
         kept = numeric(values, present, self.place)[present]
         if not len(kept):
             raise SchemaError(
-                f"{self.place}: every cell of the training rows is missing; "
-                "leave the task out or fill its column"
+                f"{self.place}: every cell of the training rows is missing; leave the task out or fill its column"
             )
         with np.errstate(over="ignore", invalid="ignore"):
             mean, sd, median = float(kept.mean()), float(kept.std()), float(np.median(kept))
@@ -172,9 +161,7 @@ class Regression(Task):
             SchemaError: a cell that is no finite number.
         """
         scaled = (numeric(values, present, self.place) - fitted["mean"]) / fitted["sd"]
-        return torch.from_numpy(np.where(present, scaled, 0).astype(np.float32)), torch.from_numpy(
-            present.copy()
-        )
+        return torch.from_numpy(np.where(present, scaled, 0).astype(np.float32)), torch.from_numpy(present.copy())
 
     def head(self, fitted: Fitted, widths: Sequence[int]) -> nn.Module:
         """One output a row."""

@@ -20,9 +20,7 @@ from polytask.tasks.scores import on_present, roc_auc
 MOST_ROWS = 4096
 
 
-def distances(
-    rows: Float[Tensor, "rows dim"], others: Float[Tensor, "others dim"]
-) -> Float[Tensor, "rows others"]:
+def distances(rows: Float[Tensor, "rows dim"], others: Float[Tensor, "others dim"]) -> Float[Tensor, "rows others"]:
     """Euclidean distances; the gradient is 0 where a distance is."""
     # By differences, not by matrix product: that loses all digits between near rows.
     with torch.autocast(rows.device.type, enabled=False):
@@ -61,7 +59,7 @@ class EmbeddingHead(nn.Module):
         return functional.normalize(in_full_precision(embedding), dim=1) if self.normalize else embedding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Similarity(Task):
     """An embedding in which rows of one identity lie near each other: a person, a product, a character.
 
@@ -106,9 +104,7 @@ class Similarity(Task):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.criterion not in ("contrastive", "margin"):
-            raise ValueError(
-                f"task {self.name!r}: criterion is 'contrastive' or 'margin', got {self.criterion!r}"
-            )
+            raise ValueError(f"task {self.name!r}: criterion is 'contrastive' or 'margin', got {self.criterion!r}")
         if self.dim < 1:
             raise ValueError(f"task {self.name!r}: dim is a whole number >= 1, got {self.dim}")
         if not (0 < self.margin < float("inf") and 0 <= self.positive_margin < self.margin):

@@ -25,7 +25,8 @@ class Agenda(ABC):
         streams: name -> the endless, reshuffled rows that steps draw from.
     """
 
-    with_ = classmethod(choose)
+    #: `TheAgenda.with_(**settings)`: a choice, to be built later.
+    with_: ClassVar[Any] = classmethod(choose)
     #: Whether a step may hold several tasks, so that a balancer has something to balance.
     balances: ClassVar[bool] = True
 

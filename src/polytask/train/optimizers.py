@@ -13,7 +13,7 @@ from polytask.errors import ConfigError, nearest
 from polytask.train.settings import Training
 
 #: torch's optimisers by their names in small letters. LBFGS needs a closure, SparseAdam sparse gradients only.
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Any] = {
     name.lower(): cls
     for name, cls in vars(torch.optim).items()
     if inspect.isclass(cls)
@@ -48,9 +48,7 @@ def make_optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> to
             raise ConfigError(f"train.optimizer.{name}: unknown setting {key!r}; {hint}")
     if settings.weight_decay is not None:
         if "weight_decay" in arguments:
-            raise ConfigError(
-                f"train.weight_decay and train.optimizer.{name}.weight_decay are both given; keep one"
-            )
+            raise ConfigError(f"train.weight_decay and train.optimizer.{name}.weight_decay are both given; keep one")
         if "weight_decay" not in known:
             raise ConfigError(f"train.weight_decay: the optimizer {name} has no weight decay; leave it out")
         arguments["weight_decay"] = settings.weight_decay
@@ -68,9 +66,7 @@ def make_schedule(
         if settings.warmup:
             raise ConfigError("train.warmup has no effect with schedule: plateau; use cosine or constant")
         patience = settings.early_stopping.patience
-        return ReduceLROnPlateau(
-            optimizer, mode="max", factor=0.1, patience=max(1, patience // 2) if patience else 5
-        )
+        return ReduceLROnPlateau(optimizer, mode="max", factor=0.1, patience=max(1, patience // 2) if patience else 5)
     if settings.schedule == "constant" and not settings.warmup:
         return None
     steps = settings.epochs * steps_per_epoch

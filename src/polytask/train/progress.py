@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress as Bar, TextColumn
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
 from rich.table import Table as Grid
 
 from polytask.tasks import Fitted, Task
@@ -86,9 +87,7 @@ class LiveTable(Progress):
         self._bar = Bar(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
-            TextColumn(
-                "{task.percentage:>3.0f}%  {task.fields[rate]} rows/s  at most {task.fields[left]} left"
-            ),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[rate]} rows/s  at most {task.fields[left]} left"),
             console=console,
         )
         self._live = Live(console=console, refresh_per_second=4, transient=True)

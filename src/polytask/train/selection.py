@@ -33,9 +33,7 @@ class Selection:
         named = [settings.by] if isinstance(settings.by, str) else list(settings.by)
         for name in named:
             if name not in (*tasks, MEAN):
-                raise ConfigError(
-                    f"train.early_stopping.by: {name!r} is no task; {nearest(name, [*tasks, MEAN])}"
-                )
+                raise ConfigError(f"train.early_stopping.by: {name!r} is no task; {nearest(name, [*tasks, MEAN])}")
         self.tasks = tuple(tasks)
         self.settings = settings
         self.best: dict[str, tuple[float, int]] = {}

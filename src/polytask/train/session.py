@@ -181,6 +181,4 @@ class Session:
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """A schedule's state without the function it was made from, which the settings make again."""
-    return {
-        key: value for key, value in values.items() if key not in {"lr_lambdas", "_get_lr_called_within_step"}
-    }
+    return {key: value for key, value in values.items() if key not in {"lr_lambdas", "_get_lr_called_within_step"}}

@@ -29,9 +29,7 @@ class EarlyStopping:
             raise ValueError(f"early_stopping.patience={self.patience}: at least 1, or none at all (null)")
         if self.min_gain < 0:
             raise ValueError(f"early_stopping.min_gain={self.min_gain}: at least 0")
-        if isinstance(self.by, Mapping) and not (
-            self.by and min(self.by.values()) >= 0 < sum(self.by.values())
-        ):
+        if isinstance(self.by, Mapping) and not (self.by and min(self.by.values()) >= 0 < sum(self.by.values())):
             raise ValueError(f"early_stopping.by={self.by}: weights by task, none negative, not all 0")
         if self.per_task and self.patience is None:
             raise ValueError("early_stopping.per_task has no effect without a patience; give one")

@@ -12,8 +12,8 @@ from torch import Tensor
 from polytask.balance.base import Balancer
 from polytask.gradients import Engine, Signals, cone_projection, simplex_minimum, solve_live
 
-#: Below this length (gradients scaled to a mean squared norm of 1) a combination of gradients counts as zero: what
-#: rounding of G in float64 leaves.
+#: Below this length (gradients scaled to a mean squared norm of 1) a combination of gradients counts as zero:
+#: what rounding of G in float64 leaves.
 ZERO = 1e-7
 
 
@@ -21,11 +21,11 @@ class CAGrad(Balancer):
     """max over d of min_i ⟨g_i, d⟩ with ‖d − g₀‖ ≤ c‖g₀‖, where g₀ is the mean gradient.
 
     d = g₀ + φ g_w/‖g_w‖ with φ = c‖g₀‖, g_w = Jᵀw, and w the minimum of g₀ᵀg_w + φ‖g_w‖ over the simplex.
-    c = 0 is the mean. For c < 1 the update still descends on the mean loss and its fixed points are those of the
-    mean; for c ≥ 1 it hurts no task, and stops at any Pareto stationary point.
+    c = 0 is the mean. For c < 1 the update still descends on the mean loss and its fixed points are those of
+    the mean; for c ≥ 1 it hurts no task, and stops at any Pareto stationary point.
 
-    The update has the length of a *mean* of the gradients: the learning rate of a sum is to be multiplied by the
-    number of tasks. A single task has the weight 1 + c, divided by what `rescale` says.
+    The update has the length of a *mean* of the gradients: the learning rate of a sum is to be multiplied by
+    the number of tasks. A single task has the weight 1 + c, divided by what `rescale` says.
 
     Args:
         tasks: names of all tasks.
@@ -37,8 +37,8 @@ class CAGrad(Balancer):
     Raises:
         ValueError: a negative c.
 
-    Paper: Liu, Liu, Jin, Stone and Liu, Conflict-Averse Gradient Descent for Multi-task Learning, NeurIPS 2021,
-    2110.14048.
+    Paper: Liu, Liu, Jin, Stone and Liu, Conflict-Averse Gradient Descent for Multi-task Learning, NeurIPS
+    2021, 2110.14048.
 
     Deviates: the dual is solved exactly, not by gradient steps with a constant under the root. Where a convex
     combination of gradients vanishes and many d are best, the one nearest to g₀ is taken.
@@ -66,7 +66,7 @@ class CAGrad(Balancer):
         self.divisor = (1.0, 1.0 + c * c, 1.0 + c)[rescale]
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
-        """b + φw/‖g_w‖, divided as `rescale` says."""
+        """The weights b + φw/‖g_w‖, divided as `rescale` says."""
 
         def solve(gramian: np.ndarray) -> np.ndarray:
             # Tasks whose gradient vanished still count in the mean.
@@ -82,8 +82,9 @@ def conflict_averse(gramian: Float[np.ndarray, "tasks tasks"], c: float) -> Floa
     √q = min over s > 0 of (q/s + s)/2 turns the dual, for fixed s, into the minimum over the simplex of
     wᵀGw/2 + (s/φ)(Gb)ᵀw; s is the root of s = √(w(s)ᵀGw(s)), and the weights are b + φw/s.
 
-    A root at zero means g_w = 0: the constraint on d is not active, and the limit of the formula is the projection
-    of g₀ on the directions that hurt no task (zero where every task is part of the vanishing combination).
+    A root at zero means g_w = 0: the constraint on d is not active, and the limit of the formula is the
+    projection of g₀ on the directions that hurt no task (zero where every task is part of the vanishing
+    combination).
 
     Args:
         gramian: scaled to a mean diagonal of 1.

@@ -16,9 +16,9 @@ from polytask.gradients import Engine, Signals, solve_live
 class PCGrad(Balancer):
     """Sum of the gradients after each lost its components against the others, one by one in random order.
 
-    For each i: v = g_i; for j ≠ i in random order: if ⟨v, g_j⟩ < 0, v ← v − ⟨v, g_j⟩/‖g_j‖² g_j. Update Σ v. It is
-    computed on coefficients: v = Jᵀu, ⟨v, g_j⟩ = (Gu)_j. Without conflict all weights are 1, as in a sum. For more
-    than two tasks the update may still hurt one.
+    For each i: v = g_i; for j ≠ i in random order: if ⟨v, g_j⟩ < 0, v ← v − ⟨v, g_j⟩/‖g_j‖² g_j. Update Σ v.
+    It is computed on coefficients: v = Jᵀu, ⟨v, g_j⟩ = (Gu)_j. Without conflict all weights are 1, as in a
+    sum. For more than two tasks the update may still hurt one.
 
     Args:
         tasks: names of all tasks.

@@ -14,9 +14,9 @@ from polytask.gradients import Engine, Signals
 class DWA(Balancer):
     """w = T softmax(r/τ), r_i = the ratio of the task's mean losses of the last two epochs.
 
-    r_i near 1: the loss stands still, the task gets more; r_i small: it falls quickly, the task gets less. A task's
-    mean is over the batches where it was present; one without two means yet weighs 1. Losses are clamped at 1e-8.
-    The weights sum to the number of tasks present.
+    r_i near 1: the loss stands still, the task gets more; r_i small: it falls quickly, the task gets less. A
+    task's mean is over the batches where it was present; one without two means yet weighs 1. Losses are
+    clamped at 1e-8. The weights sum to the number of tasks present.
 
     Where nobody counts epochs (`backward(…)` without `epoch=`), every `window` steps are one.
 

@@ -15,9 +15,9 @@ from polytask.gradients import Engine, Signals
 class Uncertainty(Balancer):
     """Σ (exp(−s_i) L_i + s_i) / 2 with s_i = log σ_i² learned: w_i = exp(−s_i) / 2.
 
-    ds_i = (1 − exp(−s_i) L_i) / 2, so s_i settles at log L_i, where every task counts alike whatever its loss's unit.
-    s starts at 0 (all weights 1/2: the sum's learning rate halved), moves by Adam, and stays in [−10, 10], since a
-    loss that reaches 0 or below has no minimum in s.
+    ds_i = (1 − exp(−s_i) L_i) / 2, so s_i settles at log L_i, where every task counts alike whatever its
+    loss's unit. s starts at 0 (all weights 1/2: the sum's learning rate halved), moves by Adam, and stays in
+    [−10, 10], since a loss that reaches 0 or below has no minimum in s.
 
     Args:
         tasks: names of all tasks.
@@ -28,12 +28,12 @@ class Uncertainty(Balancer):
     Raises:
         ValueError: a learning rate that is not above 0.
 
-    Paper: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry and
-    Semantics, CVPR 2018, 1705.07115.
+    Paper: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry
+    and Semantics, CVPR 2018, 1705.07115.
 
-    Deviates: the paper derives exp(−s)L/2 + s/2 for regression and exp(−s)L + s/2 for classification. Like the public
-    implementations, one form serves all losses here; a factor 2 on L only moves the settled s by log 2. s has
-    an Adam of its own, so it takes part in no weight decay and no schedule.
+    Deviates: the paper derives exp(−s)L/2 + s/2 for regression and exp(−s)L + s/2 for classification. Like
+    the public implementations, one form serves all losses here; a factor 2 on L only moves the settled s by
+    log 2. s has an Adam of its own, so it takes part in no weight decay and no schedule.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
@@ -51,9 +51,7 @@ class Uncertainty(Balancer):
     ) -> None:
         super().__init__(tasks, generator, engine=engine)
         if not learning_rate > 0:
-            raise ValueError(
-                f"uncertainty: learning_rate={learning_rate}, a number above 0 is wanted, such as 0.025"
-            )
+            raise ValueError(f"uncertainty: learning_rate={learning_rate}, a number above 0 is wanted, such as 0.025")
         self.register_buffer("log_variance", torch.zeros(len(self.tasks), dtype=torch.float64))
         self.adam = TaskAdam(len(self.tasks), learning_rate)
 

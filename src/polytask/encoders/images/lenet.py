@@ -101,12 +101,8 @@ def _refuse(spec: InputSpec) -> None:
             f"encoder {works!r} would work"
         )
     if len(spec.images) != 1:
-        found = (
-            f"there are {len(spec.images)} ({', '.join(map(repr, spec.images))}); encoder 'fusion' would work"
-        )
-        raise ValueError(
-            f"encoder 'lenet' reads one image column, but {found if spec.images else 'there is none'}"
-        )
+        found = f"there are {len(spec.images)} ({', '.join(map(repr, spec.images))}); encoder 'fusion' would work"
+        raise ValueError(f"encoder 'lenet' reads one image column, but {found if spec.images else 'there is none'}")
     ((column, (_, height, width)),) = spec.images.items()
     if min(height, width) < SMALLEST:
         raise ValueError(

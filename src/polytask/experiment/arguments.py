@@ -1,4 +1,4 @@
-"""`pt.fit`: three lines of Python."""
+"""`pt.fit`: three lines of Python, and the Experiment that its arguments describe."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -78,9 +78,7 @@ def fit(
         seed=seed,
         **train,
     )
-    return run(
-        experiment, data=data, folder=folder, quiet=quiet, say=(lambda _: None) if quiet else _to_stderr
-    )
+    return run(experiment, data=data, folder=folder, quiet=quiet, say=(lambda _: None) if quiet else _to_stderr)
 
 
 def experiment_from(

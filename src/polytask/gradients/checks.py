@@ -1,0 +1,68 @@
+"""What the engine can differentiate, and the sentence that says why not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def loss_values(losses: Mapping[str, Any]) -> Float[Tensor, " tasks"]:
+    """The losses as numbers (float64, CPU; one transfer for all), after every one of them was checked.
+
+    Raises:
+        ValueError: none at all, or one that is not a finite scalar with a graph on the device of the others.
+    """
+    if not losses:
+        raise ValueError("losses is empty: a step needs the loss of at least one task, {'task': loss}")
+    for name, loss in losses.items():
+        if not isinstance(loss, Tensor):
+            raise ValueError(f"task {name!r}: its loss is a {type(loss).__name__}, a scalar tensor is wanted")  # noqa: TRY004
+        if loss.ndim:
+            raise ValueError(f"task {name!r}: its loss has shape {list(loss.shape)}, a scalar is wanted: take its mean")
+        if not loss.requires_grad:
+            raise ValueError(f"task {name!r}: its loss has no graph (detached, or computed under no_grad)")
+    first, *_ = losses
+    for name, loss in losses.items():
+        if loss.device != losses[first].device:
+            raise ValueError(
+                f"task {name!r}: its loss is on {loss.device}, "
+                f"that of task {first!r} on {losses[first].device}: move it with loss.to({str(losses[first].device)!r})"
+            )
+    values = torch.stack([loss.detach() for loss in losses.values()]).cpu().to(torch.float64)
+    for name, value, is_finite in zip(losses, values.tolist(), values.isfinite().tolist(), strict=True):
+        if not is_finite:
+            raise ValueError(f"task {name!r}: its loss is {value}: lower the learning rate, or look at its targets")
+    return values
+
+
+def trainable_parameters(shared: Any) -> list[Tensor]:
+    """The shared parameters to differentiate: each once, frozen ones left out.
+
+    Raises:
+        ValueError: something that is not a parameter, or parameters on several devices.
+    """
+    if isinstance(shared, (nn.Module, Tensor)):
+        wanted = "pass its parameters, shared=trunk.parameters()"
+        raise ValueError(f"shared is a {type(shared).__name__}: {wanted}")  # noqa: TRY004
+    found: dict[int, Tensor] = {}
+    for position, given in enumerate(shared):
+        if not isinstance(given, Tensor) or not given.is_leaf:
+            raise ValueError(f"shared[{position}] is no parameter but {_shown(given)}: shared=trunk.parameters()")
+        if given.requires_grad:
+            found.setdefault(id(given), given)
+    parameters = list(found.values())
+    for parameter in parameters:
+        if parameter.device != parameters[0].device:
+            raise ValueError(
+                f"shared parameters are on {parameters[0].device} and {parameter.device} (shape "
+                f"{list(parameter.shape)}): a Gramian needs them on one device"
+            )
+    return parameters
+
+
+def _shown(value: object) -> str:
+    return (
+        f"a computed tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    )

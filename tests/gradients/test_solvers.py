@@ -1,0 +1,103 @@
+"""The solvers against enumeration of supports, KKT conditions and scipy."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from polytask.gradients import cone_projection, min_norm, simplex_minimum, solve_live
+
+
+def random_gramian(seed: int, num_tasks: int, num_params: int, spread: float = 0.0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    rows = generator.normal(size=(num_tasks, num_params)) * 10 ** generator.uniform(-spread, spread, (num_tasks, 1))
+    gramian = rows @ rows.T
+    return gramian / gramian.diagonal().mean()
+
+
+def enumerated(gramian: np.ndarray, linear: np.ndarray) -> float:
+    """The least value of wᵀGw/2 + linearᵀw over all supports of the simplex."""
+    best = np.inf
+    size = len(gramian)
+    for count in range(1, size + 1):
+        for support in map(list, combinations(range(size), count)):
+            system = np.block(
+                [[gramian[np.ix_(support, support)], np.ones((count, 1))], [np.ones((1, count)), np.zeros((1, 1))]]
+            )
+            solution = np.linalg.lstsq(system, np.append(-linear[support], 1.0), rcond=None)[0][:count]
+            if (solution >= -1e-12).all() and abs(solution.sum() - 1) < 1e-9:
+                weights = np.zeros(size)
+                weights[support] = solution
+                best = min(best, weights @ gramian @ weights / 2 + linear @ weights)
+    return best
+
+
+@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(1, 8), st.floats(0, 3), st.floats(0, 100))
+def test_simplex_minimum_is_the_best_support(seed: int, tasks: int, params: int, spread: float, factor: float) -> None:
+    gramian = random_gramian(seed, tasks, params, spread)
+    linear = factor * gramian @ np.full(tasks, 1 / tasks)
+    weights = simplex_minimum(gramian, linear)
+    assert (weights >= 0).all()
+    assert weights.sum() == pytest.approx(1, abs=1e-12)
+    value = weights @ gramian @ weights / 2 + linear @ weights
+    assert value <= enumerated(gramian, linear) + 1e-10 * (1 + factor)
+
+
+@pytest.mark.parametrize("num_tasks", [2, 8, 32, 128])
+def test_min_norm_satisfies_its_optimality_conditions(num_tasks: int) -> None:
+    for seed, num_params in enumerate([num_tasks // 2 + 1, num_tasks, 4 * num_tasks]):
+        gramian = random_gramian(seed, num_tasks, num_params)
+        weights = min_norm(gramian)
+        progress = gramian @ weights
+        assert progress.min() >= weights @ progress - 1e-11
+        assert np.abs(progress[weights > 0] - weights @ progress).max() < 1e-9
+
+
+@given(st.integers(0, 10**6), st.integers(2, 7))
+def test_a_warm_start_changes_nothing(seed: int, tasks: int) -> None:
+    gramian = random_gramian(seed, tasks, tasks + 1)
+    start = np.random.default_rng(seed + 1).dirichlet(np.ones(tasks))
+    start[0] = 0.0
+    cold, warm = min_norm(gramian), simplex_minimum(gramian, np.zeros(tasks), start / start.sum())
+    np.testing.assert_allclose(warm, cold, atol=1e-8)
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2]] * 3, [[1.0, 0], [-1, 0]], [[1.0, 0], [0, 1], [-0.8, -0.8]], [[2.0, 1]]])
+def test_degenerate_gradients(rows: list[list[float]]) -> None:
+    jacobian = np.array(rows)
+    weights = min_norm(jacobian @ jacobian.T)
+    assert np.isfinite(weights).all()
+    assert weights.sum() == pytest.approx(1)
+    expected = jacobian[0] if len({tuple(r) for r in rows}) == 1 else np.zeros(2)
+    np.testing.assert_allclose(weights @ jacobian, expected, atol=1e-7)
+
+
+@given(st.integers(0, 10**6), st.integers(2, 6), st.integers(1, 8))
+def test_cone_projection_hurts_nobody_and_is_nearest(seed: int, tasks: int, params: int) -> None:
+    gramian = random_gramian(seed, tasks, params)
+    mean = np.full(tasks, 1 / tasks)
+    weights = cone_projection(gramian, mean)
+    added, progress = weights - mean, gramian @ weights
+    assert (added >= 0).all()
+    assert progress.min() > -1e-7
+    assert abs(added @ progress) < 1e-7
+    other = minimize(lambda v: v @ gramian @ v, mean + 0.1, jac=lambda v: 2 * gramian @ v, bounds=[(1 / tasks, None)] * tasks)
+    assert weights @ gramian @ weights <= other.fun + 1e-9
+
+
+def test_vanished_gradients_are_left_out_and_the_rest_is_scaled() -> None:
+    seen = []
+
+    def solve(gramian: np.ndarray) -> np.ndarray:
+        seen.append(gramian)
+        return np.array([0.25, 0.75])
+
+    rows = torch.tensor([[1e-30, 0], [0, 0], [3e-30, 0], [1e-45, 0]], dtype=torch.float64)
+    assert solve_live(rows @ rows.T, solve, idle=0.5).tolist() == [0.25, 0.5, 0.75, 0.5]
+    np.testing.assert_allclose(seen[0], [[0.2, 0.6], [0.6, 1.8]])
+    assert solve_live(torch.zeros(2, 2, dtype=torch.float64), solve, idle=1.0).tolist() == [1, 1]
+    assert len(seen) == 1
