@@ -92,7 +92,8 @@ def test_not_a_number_is_read_and_left_to_the_settings_to_refuse():
 MALFORMED = {
     "tab": ("a:\n\tb: 1\n", "line 2: malformed YAML: a tab stands where spaces are wanted"),
     "open list": ("a: [1, 2\nb: 3\n", "malformed YAML: expected ',' or ']'"),
-    "open quote": ("a: 'b\n", "malformed YAML: found unexpected end of stream"),
+    "open quote": ("a: 'b\n", "line 1: malformed YAML: a bracket or quote that is opened here is never closed"),
+    "open to the end": ("a: 1\nb: [1,\n  2\n", "line 2: malformed YAML: a bracket or quote that is opened here"),
     "colon": ("a: b: c\n", "line 1: malformed YAML: a ':' stands where no key can be"),
     "indentation": ("a: 1\n  b: 2\n", "line 2: malformed YAML: a ':' stands where no key can be"),
     "twice": ("a: 1\nb: 2\na: 3\n", "run.yaml, line 3: the key 'a' stands twice (first in line 1)"),

@@ -138,6 +138,11 @@ def _malformed(error: yaml.YAMLError, text: str, name: str) -> str:
     if isinstance(error, yaml.reader.ReaderError):
         line = f", line {text.count(chr(10), 0, error.position) + 1}"
         problem = f"the character U+{ord(text[error.position]):04X} is not allowed"
+    elif "<stream end>" in problem or "end of stream" in problem:
+        # Where the file ends says nothing; where the bracket or quote was opened does.
+        opened = getattr(error, "context_mark", None) or mark
+        line = f", line {opened.line + 1}" if opened else ""
+        problem = "a bracket or quote that is opened here is never closed"
     elif r"'\t'" in problem:
         problem = "a tab stands where spaces are wanted; indent with spaces"
     elif "another document" in problem:

@@ -70,7 +70,7 @@ def test_times_are_read_from_all_types():
     assert (times[:4] == np.datetime64("2024-01-02")).all()
     assert np.isnat(times[4])
     for cell in ("02.01.2024", 3, "2024-02-30"):
-        with pytest.raises(SchemaError, match="column 'x', row 1: .* is no date"):
+        with pytest.raises(SchemaError, match=r"column 'x', row 1: .* is no date"):
             times_of(column("2024-01-02", cell), "x")
 
 

@@ -98,7 +98,7 @@ def test_kinds_are_passed_on(tmp_path):
         ("a.csv", "a,b\nx,é\n".encode("latin-1"), r"line 2: is not UTF-8 \(byte 6 is 0xe9"),
         ("a.csv", "a,b\nx,1\n".encode("utf-16"), "UTF-16"),
         ("a.csv.gz", b"a,b\n1,2\n", "broken gzip"),
-        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:40], "broken gzip"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:20], "broken gzip"),
         ("a.parquet", b"PAR1 is how it starts", "broken Parquet"),
         ("a.feather", b"ARROW1??", "broken Arrow"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', "line 2: broken JSON"),
@@ -130,7 +130,7 @@ def test_truncated_and_flipped_parquet(tmp_path):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(SchemaError, match="no such file"):
         read(tmp_path / "none.csv")
-    with pytest.raises(SchemaError, match="holds no .parquet file"):
+    with pytest.raises(SchemaError, match=r"holds no \.parquet file"):
         read(tmp_path)
 
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -36,6 +36,7 @@ def enumerated(gramian: np.ndarray, linear: np.ndarray) -> float:
     return best
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.integers(1, 6), st.integers(1, 8), st.floats(0, 3), st.floats(0, 100))
 def test_simplex_minimum_is_the_best_support(seed: int, tasks: int, params: int, spread: float, factor: float) -> None:
     gramian = random_gramian(seed, tasks, params, spread)
@@ -57,6 +58,7 @@ def test_min_norm_satisfies_its_optimality_conditions(num_tasks: int) -> None:
         assert np.abs(progress[weights > 0] - weights @ progress).max() < 1e-9
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.integers(2, 7))
 def test_a_warm_start_changes_nothing(seed: int, tasks: int) -> None:
     gramian = random_gramian(seed, tasks, tasks + 1)
@@ -76,6 +78,7 @@ def test_degenerate_gradients(rows: list[list[float]]) -> None:
     np.testing.assert_allclose(weights @ jacobian, expected, atol=1e-7)
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(1, 8))
 def test_cone_projection_hurts_nobody_and_is_nearest(seed: int, tasks: int, params: int) -> None:
     gramian = random_gramian(seed, tasks, params)
@@ -85,7 +88,9 @@ def test_cone_projection_hurts_nobody_and_is_nearest(seed: int, tasks: int, para
     assert (added >= 0).all()
     assert progress.min() > -1e-7
     assert abs(added @ progress) < 1e-7
-    other = minimize(lambda v: v @ gramian @ v, mean + 0.1, jac=lambda v: 2 * gramian @ v, bounds=[(1 / tasks, None)] * tasks)
+    other = minimize(
+        lambda v: v @ gramian @ v, mean + 0.1, jac=lambda v: 2 * gramian @ v, bounds=[(1 / tasks, None)] * tasks
+    )
     assert weights @ gramian @ weights <= other.fun + 1e-9
 
 

@@ -87,8 +87,8 @@ def test_two_classes_have_one_logit_and_their_own_metrics():
     ("settings", "values", "text"),
     [
         ({}, np.array([7, 7, 7, 7]), r"task 'a' \(column 'c'\): .*two classes or more.*one class only, 7"),
-        ({"class_weight": {"d": 1}}, SEVERAL, r"class_weight names a class 'd' that is not there; known: a, b, c"),
-        ({"class_weight": {"2": 1}}, BINARY, r"class_weight names a class '2' that is not there; known: 0, 1"),
+        ({"class_weight": {"d": 1.0}}, SEVERAL, r"class_weight names a class 'd' that is not there; known: a, b, c"),
+        ({"class_weight": {"2": 1.0}}, BINARY, r"class_weight names a class '2' that is not there; known: 0, 1"),
         ({"primary": "roc_auc"}, SEVERAL, r"primary='roc_auc' does not fit 3 classes; known: \['accuracy'"),
         ({"primary": "macro_f1"}, BINARY, r"primary='macro_f1' does not fit 2 classes"),
     ],

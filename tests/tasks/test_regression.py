@@ -68,6 +68,8 @@ def test_one_value_has_deviation_one(value):
     "values",
     [
         np.array([1, 2, 3, 10], dtype=np.int16),
+        np.array(["1", "2.0", "3e0", " 10 "]),
+        np.array(["1", 2.0, "3", True], dtype=object),
         np.array([1, 2.0, Decimal(3), np.float32(10)], dtype=object),
         np.array([True, False, True, True]),
     ],
@@ -80,7 +82,8 @@ def test_what_is_a_number(values):
     ("cell", "shown"),
     [
         ("cheap", "'cheap'"),
-        ("12.5", r"'12\.5'"),
+        ("1_000", "'1_000'"),
+        ("inf", "'inf'"),
         (np.inf, "inf"),
         (-np.inf, "-inf"),
         (np.nan, "nan"),
@@ -101,7 +104,7 @@ def test_what_is_no_number(cell, shown, call):
         task.fit(values, present) if call == "fit" else task.encode(values, present, task.fit(VALUES, ALL))
 
 
-def test_the_text_no_number_can_be_read_from_is_named_first():
+def test_the_word_is_named_not_the_numbers_it_made_texts():
     with pytest.raises(SchemaError, match=r"got 'n/a' in row 2 of"):
         Regression("a").fit(np.array(["1.5", "2", "n/a", "x"], dtype=object), ALL)
 

@@ -38,6 +38,11 @@ def test_undefined_is_nan():
     assert np.isnan(average_precision(score, torch.tensor([False, False])))
 
 
+@pytest.fixture
+def rng():
+    return np.random.default_rng(1)
+
+
 def judged(task, values, output):
     present = np.ones(np.shape(values), dtype=bool)
     fitted = task.fit(values, present)
@@ -45,7 +50,7 @@ def judged(task, values, output):
     return task.evaluate(output, target, kept, fitted), target.numpy()
 
 
-def test_binary(rng=np.random.default_rng(1)):
+def test_binary(rng):
     values, logit = rng.integers(0, 2, 80), torch.from_numpy(rng.normal(size=80).round(1))
     found, y = judged(Classification("a"), values, logit)
     p, chosen = logit.sigmoid().numpy(), (logit > 0).numpy()
@@ -62,7 +67,7 @@ def test_binary(rng=np.random.default_rng(1)):
     )
 
 
-def test_several_classes(rng=np.random.default_rng(2)):
+def test_several_classes(rng):
     values, logits = rng.integers(0, 4, 90), torch.from_numpy(rng.normal(size=(90, 4)))
     found, y = judged(Classification("a"), values, logits)
     p, chosen = logits.softmax(dim=1).numpy(), logits.argmax(dim=1).numpy()
@@ -92,7 +97,7 @@ def test_classes_that_the_judged_rows_lack_do_not_count():
     assert found["macro_roc_auc"] == pytest.approx(np.mean(areas))
 
 
-def test_regression(rng=np.random.default_rng(3)):
+def test_regression(rng):
     values, output = rng.normal(500, 30, 70), torch.from_numpy(rng.normal(size=70).astype(np.float32))
     task = Regression("a")
     found, _ = judged(task, values, output)
@@ -116,7 +121,7 @@ def test_r2_of_one_row_or_one_value_is_nan():
         assert np.isfinite(found["rmse"])
 
 
-def test_ordinal(rng=np.random.default_rng(4)):
+def test_ordinal(rng):
     values = rng.integers(1, 6, 90)
     logits = torch.from_numpy(np.sort(rng.normal(size=(90, 4)))[:, ::-1].copy())
     found, y = judged(Ordinal("a"), values, logits)
@@ -140,7 +145,7 @@ def test_kappa_of_a_constant_is_zero_and_of_one_class_is_nan():
     assert np.isnan(one["quadratic_kappa"])
 
 
-def test_multilabel_with_missing_cells(rng=np.random.default_rng(5)):
+def test_multilabel_with_missing_cells(rng):
     values = rng.integers(0, 2, (60, 4))
     present = rng.random((60, 4)) < 0.7
     task = Multilabel("a", columns=("p", "q", "r", "s"))

@@ -58,7 +58,10 @@ class Balancer(nn.Module):
         self, tasks: Sequence[str], generator: torch.Generator | None = None, *, engine: Engine = Engine()
     ) -> None:
         super().__init__()
-        self.tasks = (tasks,) if isinstance(tasks, str) else tuple(tasks)
+        if isinstance(tasks, str):
+            wanted = f"a list of names is wanted, [{tasks!r}]"
+            raise ValueError(f"{type(self).__name__}: tasks={tasks!r} is a text: {wanted}")  # noqa: TRY004
+        self.tasks = tuple(tasks)
         repeated = [name for k, name in enumerate(self.tasks) if name in self.tasks[:k]]
         if repeated or not self.tasks:
             reason = f"{repeated[0]!r} is there twice" if repeated else "there are none"

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from polytask.config import Source
 from polytask.data import Table, infer_kind_of_task
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment import Experiment
-from polytask.yaml_file import read_yaml
+from polytask.yaml_file import read_value, read_yaml
 
 
 def read_fit(
@@ -79,10 +77,7 @@ def _setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {text!r}: write key=value, such as train.learning_rate=0.01")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {text!r}: the value is malformed YAML") from None
+    return key.strip(), read_value(value)
 
 
 def _put(values: dict[str, Any], keys: list[str], value: Any) -> None:

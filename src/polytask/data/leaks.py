@@ -1,6 +1,7 @@
 """Inputs that give a target away: by their value, or by where they are missing."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,10 @@ class _Target:
 
 def find_leaks(table: Table, tasks: Sequence[Task], rows: np.ndarray, inputs: Sequence[str]) -> list[Leak]:
     """Every pair of task and input where the input alone is suspect, on these rows, with its worst reason."""
-    targets = [target for task in tasks for target in _targets(table, task, rows)]
+    targets: list[_Target] = []
+    for task in tasks:
+        with suppress(TypeError):  # lists where none should be, or none where they should: the task will say so
+            targets += list(_targets(table, task, rows))
     folds = np.random.default_rng(0).permutation(len(rows)) % FOLDS
     worst: dict[tuple[str, str, bool], Leak] = {}
     for name in inputs:

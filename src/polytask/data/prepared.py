@@ -204,8 +204,9 @@ class CategoryColumn:
 
 def _code(key: str, code_of: dict[str, int]) -> int:
     """The code of a key; a new one may be a known number or truth value written otherwise ("1.0", "true")."""
-    other = key.capitalize() if key.lower() in ("true", "false") else key.removesuffix(".0")
-    return code_of.get(key, code_of.get(other, 1))
+    is_truth = key.lower() in ("true", "false")
+    otherwise = (key.lower(), key.capitalize()) if is_truth else (key.removesuffix(".0"),)
+    return next((code_of[way] for way in (key, *otherwise) if way in code_of), 1)
 
 
 def _varies(values: np.ndarray) -> bool:

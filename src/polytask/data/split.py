@@ -95,8 +95,8 @@ def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings, see
         parts[rows] = _by_time(table, settings.by_time, rows, settings)
     elif settings.column:
         parts[rows] = _by_column(table, settings.column, rows)
-        if VALIDATION not in parts:
-            train = np.flatnonzero(parts == TRAIN)
+        train = np.flatnonzero(parts == TRAIN)
+        if VALIDATION not in parts and len(train):
             shares = {TRAIN: 1 - settings.validation, VALIDATION: settings.validation}
             parts[train] = _at_random(table, tasks, settings, train, shares, seed)
     else:

@@ -30,21 +30,24 @@ def labels_of(table: Table, tasks: Sequence[Task], rows: np.ndarray) -> np.ndarr
     for task in tasks:
         if task.kind == "similarity":
             continue
-        values, present = target_cells(table, task)
-        values, present = values[rows], present[rows]
-        if values.ndim == 2:
-            columns += [_classes(values[:, k], present[:, k]) for k in range(values.shape[1])]
-        elif task.kind == "multilabel":
-            columns += _lists(values, present)
-        elif task.kind == "regression":
-            columns.append(_ranges(values, present))
-        else:
-            columns.append(_classes(values, present))
+        values, present = (cells[rows] for cells in target_cells(table, task))
+        try:
+            columns += _columns_of(task, values, present)
+        except TypeError:  # lists where none should be, or none where they should: the task will say so
+            columns.append(present.reshape(len(rows), -1).any(axis=1).astype(np.int64))
     start, shifted = 0, []
     for codes in columns:
         shifted.append(np.where(codes < 0, -1, codes + start))
         start += int(codes.max(initial=-1)) + 1
     return np.stack(shifted, axis=1) if shifted else np.zeros((len(rows), 1), dtype=np.int64)
+
+
+def _columns_of(task: Task, values: np.ndarray, present: np.ndarray) -> list[np.ndarray]:
+    if values.ndim == 2:
+        return [_classes(values[:, k], present[:, k]) for k in range(values.shape[1])]
+    if task.kind == "multilabel":
+        return _lists(values, present)
+    return [_ranges(values, present) if task.kind == "regression" else _classes(values, present)]
 
 
 def _classes(values: np.ndarray, present: np.ndarray) -> np.ndarray:

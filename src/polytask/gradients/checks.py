@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def loss_values(losses: Mapping[str, Any]) -> Float[Tensor, " tasks"]:
-    """The losses as numbers (float64, CPU; one transfer for all), after every one of them was checked.
+def check_losses(losses: Mapping[str, Any]) -> None:
+    """Whether each loss can be differentiated; looks at no value, so it waits for no device.
 
     Raises:
-        ValueError: none at all, or one that is not a finite scalar with a graph on the device of the others.
+        ValueError: none at all, or one that is not a scalar with a graph on the device of the others; names the task.
     """
     if not losses:
         raise ValueError("losses is empty: a step needs the loss of at least one task, {'task': loss}")
@@ -30,6 +30,15 @@ def loss_values(losses: Mapping[str, Any]) -> Float[Tensor, " tasks"]:
                 f"task {name!r}: its loss is on {loss.device}, "
                 f"that of task {first!r} on {losses[first].device}: move it with loss.to({str(losses[first].device)!r})"
             )
+
+
+def loss_values(losses: Mapping[str, Any]) -> Float[Tensor, " tasks"]:
+    """The losses as numbers (float64, CPU; one transfer for all), after every one of them was checked.
+
+    Raises:
+        ValueError: what `check_losses` refuses, or a loss that is not finite; names the task.
+    """
+    check_losses(losses)
     values = torch.stack([loss.detach() for loss in losses.values()]).cpu().to(torch.float64)
     for name, value, is_finite in zip(losses, values.tolist(), values.isfinite().tolist(), strict=True):
         if not is_finite:

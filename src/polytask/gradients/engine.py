@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
-from polytask.gradients.checks import loss_values, trainable_parameters
+from polytask.gradients.checks import check_losses, trainable_parameters
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def task_gradients(
     """Differentiates each loss once, with respect to everything it reaches; changes no `.grad`.
 
     Args:
-        losses: task -> its scalar loss.
+        losses: task -> its scalar loss. One that is not finite gives a row that is not finite.
         shared: the parameters the tasks share. Frozen ones are left out; repeated ones count once.
         retain_graph: keep the graph for another backward pass.
         with_own: also the gradients of parameters that are not in `shared`.
@@ -95,7 +95,7 @@ def task_gradients(
         tensor([[1., 1.],
                 [2., 0.]])
     """
-    loss_values(losses)
+    check_losses(losses)
     trainable = trainable_parameters(shared)
     known = {id(p) for p in trainable}
     own = [leaf for leaf in _leaves(losses.values()) if id(leaf) not in known] if with_own else []

@@ -52,7 +52,7 @@ class RunFolder:
             if self.path.exists() and not self.path.is_dir():
                 raise RunError(f"{self.path} is a file; a Run needs a folder: choose another name")
             if self.path.exists():
-                strange = sorted(p.name for p in self.path.iterdir() if p.name not in NAMES)
+                strange = sorted(p.name for p in self.path.iterdir() if p.name not in NAMES and not _is_staged(p))
                 if strange:
                     raise RunError(
                         f"{self.path} holds {strange[0]!r} and is no Run folder; choose an empty or a new folder"
@@ -78,6 +78,8 @@ class RunFolder:
                 f"{self.path} is being written by another process; wait for it, or choose another folder"
             ) from None
         try:
+            for left in filter(_is_staged, self.path.rglob(".*.new")):
+                left.unlink()  # a process was killed while it wrote this
             yield
         finally:
             handle.close()
@@ -87,7 +89,7 @@ class RunFolder:
         target = self.path / name
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            staged = target.with_name(f".{target.name}.new")
+            staged = target.with_name(f".{target.name}.new")  # see _is_staged
             try:
                 with staged.open("wb") as handle:
                     handle.write(content if isinstance(content, bytes) else content.encode())
@@ -174,6 +176,11 @@ class RunFolder:
         names = sorted(p.relative_to(self.path).as_posix() for p in files)
         changing = {"checksums.json", "run.json"}
         return [n for n in names if not n.startswith(("checkpoint/", ".")) and n not in changing]
+
+
+def _is_staged(path: Path) -> bool:
+    """Whether `write` was still at it."""
+    return path.name.startswith(".") and path.name.endswith(".new")
 
 
 @contextmanager

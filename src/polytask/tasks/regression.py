@@ -17,14 +17,16 @@ from polytask.tasks.scores import NAN, on_present
 from polytask.wording import shown
 
 #: What `float` would take, or warn of, though it is no number.
-NO_NUMBERS = (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64, np.ndarray)
+NO_NUMBERS = (bytes, complex, np.complexfloating, np.datetime64, np.timedelta64, np.ndarray)
 
 
 def numeric(values: np.ndarray, present: np.ndarray, place: str) -> np.ndarray:
-    """The cells as float64, 0 where missing.
+    """The cells as float64, 0 where missing; a text is the number it reads as.
+
+    One word in a column makes text of all its numbers, in most files; it is the word that is in error.
 
     Raises:
-        SchemaError: text, dates, lists or infinities, naming the first of them and its row.
+        SchemaError: other text, dates, lists or infinities, naming the first of them and its row.
     """
     if values.ndim != 1:
         raise SchemaError(f"{place}: one number a row is wanted, got an array of shape {values.shape}: name one column")
@@ -32,16 +34,14 @@ def numeric(values: np.ndarray, present: np.ndarray, place: str) -> np.ndarray:
     if values.dtype.kind in "biuf":
         numbers[present] = values[present]
     else:
-        kept = values[present]
-        wrong = next((k for k, value in enumerate(kept) if not _is_number(value)), None)
-        if wrong is not None:
-            # A text that no number can be read from says more than the first "12.5".
-            wrong = next((k for k, value in enumerate(kept) if not _reads_as_number(value)), wrong)
-            raise SchemaError(_sentence(place, "a number is wanted", kept[wrong], int(np.flatnonzero(present)[wrong])))
-        numbers[present] = kept.astype(np.float64)
-    wrong_rows = np.flatnonzero(~np.isfinite(numbers))
-    if len(wrong_rows):
-        raise SchemaError(_sentence(place, "a finite number is wanted", values[wrong_rows[0]], int(wrong_rows[0])))
+        for row in np.flatnonzero(present).tolist():
+            if not _reads_as_number(values[row]):
+                raise SchemaError(_sentence(place, "a number is wanted", values[row], row))
+        numbers[present] = values[present].astype(np.float64)
+    wrong_rows = np.flatnonzero(~np.isfinite(numbers)).tolist()
+    if wrong_rows:
+        row = wrong_rows[0]
+        raise SchemaError(_sentence(place, "a finite number is wanted", values[row], row))
     return numbers
 
 
@@ -53,12 +53,9 @@ def _sentence(place: str, wanted: str, value: Any, row: int) -> str:
     )
 
 
-def _is_number(value: Any) -> bool:
-    """Whether the cell is a number; a text is none, even where one could be read from it."""
-    return not isinstance(value, NO_NUMBERS) and _reads_as_number(value)
-
-
 def _reads_as_number(value: Any) -> bool:
+    if isinstance(value, NO_NUMBERS) or (isinstance(value, str) and "_" in value):
+        return False
     try:
         float(value)
     except (TypeError, ValueError, OverflowError):

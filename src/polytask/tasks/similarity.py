@@ -14,7 +14,7 @@ from polytask.errors import SchemaError
 from polytask.feature import Feature
 from polytask.tasks.base import Fitted, Metric, Task, VectorHead, in_full_precision, masked
 from polytask.tasks.classes import class_key, counted, factorized
-from polytask.tasks.scores import on_present, roc_auc
+from polytask.tasks.scores import NAN, on_present, roc_auc
 
 #: Pairs are judged over all rows up to this many, beyond it over a fixed draw of this many.
 MOST_ROWS = 4096
@@ -35,14 +35,10 @@ def pairs_auc(output: Float[Tensor, "rows dim"], target: Shaped[Tensor, " rows"]
     if len(target) > MOST_ROWS:
         drawn = torch.randperm(len(target), generator=torch.Generator().manual_seed(0))[:MOST_ROWS]
         output, target = output[drawn], target[drawn]
-    scores, same = [], []
-    # By blocks of rows: the pairs are kept as one float32 each, never as a square of float64.
-    for start in range(0, len(target), 512):
-        block = slice(start, start + 512)
-        later = torch.arange(len(target)) > torch.arange(len(target))[block].unsqueeze(1)
-        scores.append(-distances(output[block], output)[later].float())
-        same.append((target[block].unsqueeze(1) == target)[later])
-    return roc_auc(torch.cat(scores), torch.cat(same))
+    # Each pair once, as one float32 and one flag: a square of all rows is never held.
+    distance = functional.pdist(output.float())
+    same = [target[row] == target[row + 1 :] for row in range(len(target) - 1)]
+    return roc_auc(-distance, torch.cat(same)) if same else NAN
 
 
 class EmbeddingHead(nn.Module):

@@ -183,5 +183,5 @@ def resume(session: Session, folder: RunFolder) -> None:
         return
     best = state["selection"]["best"]
     session.restore(state, {name: load_file(folder / "weights" / f"{name}.safetensors") for name in best})
-    with explained(history), history.open("r+b") as handle:
+    with explained(history), history.open("ab") as handle:
         handle.truncate(session.history_bytes)

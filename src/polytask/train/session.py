@@ -146,7 +146,7 @@ class Session:
             "threads": torch.get_num_threads(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": None if self.schedule is None else _plain(self.schedule.state_dict()),
+            "schedule": None if self.schedule is None else self.schedule.state_dict(),
             "balancer": self.balancer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "agenda": self.agenda.state(),
@@ -178,7 +178,3 @@ class Session:
         self.cosines, self.scores = dict(state["cosines"]), dict(state["scores"])
         restore_random_state(state["random"])
 
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A schedule's state without the function it was made from, which the settings make again."""
-    return {key: value for key, value in values.items() if key not in {"lr_lambdas", "_get_lr_called_within_step"}}

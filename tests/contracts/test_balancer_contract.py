@@ -1,0 +1,267 @@
+"""What every balancer promises, over every member of the catalogue."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from polytask.balance import BALANCERS, Balancer
+from polytask.papers import PAPERS
+
+TASKS = ("a", "b", "c")
+#: Settings of methods that cannot be built without any.
+SETTINGS: dict[str, Any] = {"fixed": lambda tasks: {"weights": {name: 1.0 + ord(name) % 3 for name in tasks}}}
+#: Methods that draw: permuting the tasks permutes the weights in distribution only.
+DRAWS = {"pcgrad"}
+
+every = pytest.mark.parametrize("name", BALANCERS)
+from_gradients = pytest.mark.parametrize("name", [n for n, cls in BALANCERS.items() if cls.scales == "gradients"])
+from_losses = pytest.mark.parametrize("name", [n for n, cls in BALANCERS.items() if cls.scales == "losses"])
+
+
+def make(name: str, tasks: Sequence[str] = TASKS) -> Balancer:
+    return BALANCERS[name](tasks, **SETTINGS.get(name, lambda _: {})(tasks))
+
+
+def weigh(
+    balancer: Balancer, jacobian: Tensor, tasks: Sequence[str] = TASKS, losses: Sequence[float] = (1, 2, 3)
+) -> Any:
+    """Weights and shared gradient for losses with these gradients."""
+    shared = nn.Parameter(torch.zeros(jacobian.shape[1], dtype=jacobian.dtype))
+    terms = {n: row @ shared + loss for n, row, loss in zip(tasks, jacobian, losses, strict=False)}
+    weights = balancer.backward(terms, shared=[shared])
+    assert list(weights) == list(tasks)
+    return torch.tensor(list(weights.values()), dtype=torch.float64), shared.grad
+
+
+def gaussian(seed: int, num_tasks: int = 3, num_params: int = 7) -> Tensor:
+    return torch.randn(num_tasks, num_params, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class Model(nn.Module):
+    """A trunk, a middle part that only a and b reach, a head a task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk, self.middle = nn.Linear(4, 5), nn.Linear(5, 5)
+        self.frozen, self.unused = nn.Linear(4, 5), nn.Linear(2, 2)
+        self.frozen.requires_grad_(False)
+        self.heads = nn.ModuleDict({name: nn.Linear(5, 1) for name in TASKS})
+
+    def shared(self) -> list[nn.Parameter]:
+        return [p for part in (self.trunk, self.middle, self.frozen, self.unused) for p in part.parameters()]
+
+    def losses(self, tasks: Sequence[str] = TASKS) -> dict[str, Tensor]:
+        inputs = torch.linspace(-1, 1, 32, dtype=self.trunk.weight.dtype).reshape(8, 4)
+        first = (self.trunk(inputs) + self.frozen(inputs)).tanh()
+        features = {"a": self.middle(first), "b": self.middle(first).tanh(), "c": first}
+        signs = {"a": 1.0, "b": -1.0, "c": 2.0}
+        return {n: (self.heads[n](features[n]) - signs[n]).square().mean() for n in tasks}
+
+    def gradients(self) -> dict[str, Tensor]:
+        found = {n: p.grad.clone() for n, p in self.named_parameters() if p.grad is not None}
+        self.zero_grad()
+        return found
+
+
+def plain(model: Model, weights: dict[str, float]) -> dict[str, Tensor]:
+    """The gradients of a weighted sum, by PyTorch alone."""
+    model.zero_grad()
+    sum(weight * model.losses()[name] for name, weight in weights.items()).backward()
+    return model.gradients()
+
+
+DEGENERATE = {
+    "zero": torch.zeros(3, 4),
+    "one zero": torch.tensor([[1.0, 2, 0, 0], [0, 0, 0, 0], [0, -1, 1, 0]]),
+    "duplicate": torch.ones(3, 4),
+    "opposite": torch.tensor([[1.0, 2, 3, 4], [-1, -2, -3, -4], [1, 2, 3, 4]]),
+    "stationary": torch.tensor([[1.0, 0], [0, 1], [-0.8, -0.8]]),
+    "tiny": torch.tensor([[3.0, 0], [-1, 2], [0, -1]]) * 1e-30,
+    "huge": torch.tensor([[3.0, 0], [-1, 2], [0, -1]]) * 1e30,
+    "tiny beside huge": torch.tensor([[1e-30, 1e-30], [-1e30, 1e30], [1, -1]]),
+}
+
+
+@every
+@pytest.mark.parametrize("case", DEGENERATE)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_finite_whatever_the_gradients(name: str, case: str, dtype: torch.dtype) -> None:
+    weights, gradient = weigh(make(name), DEGENERATE[case].to(dtype))
+    assert weights.isfinite().all()
+    assert gradient.isfinite().all()
+    assert gradient.dtype == dtype
+
+
+@every
+@pytest.mark.parametrize("loss", [0.0, 1e-30, 1e30, -1.0])
+def test_finite_whatever_the_losses(name: str, loss: float) -> None:
+    balancer = make(name)
+    for _ in range(4):
+        weights, gradient = weigh(balancer, gaussian(0), losses=[loss, 1.0, loss])
+        assert weights.isfinite().all()
+        assert gradient.isfinite().all()
+
+
+@from_gradients
+def test_gradients_in_one_direction_stay_there(name: str) -> None:
+    weights, gradient = weigh(make(name), torch.ones(3, 4, dtype=torch.float64))
+    assert weights.sum() > 0
+    torch.testing.assert_close(gradient, gradient[0].expand(4))
+
+
+@from_gradients
+def test_opposite_gradients_of_equal_length_cancel(name: str) -> None:
+    _, gradient = weigh(make(name, ["a", "b"]), torch.tensor([[1.0, -2.0], [-1.0, 2.0]], dtype=torch.float64), "ab")
+    assert gradient.abs().max() < 1e-12
+
+
+@every
+@settings(max_examples=20)
+@given(seed=st.integers(0, 1000))
+def test_the_order_of_the_tasks_does_not_matter(name: str, seed: int) -> None:
+    jacobian, order = gaussian(seed), torch.randperm(3, generator=torch.Generator().manual_seed(seed))
+    direct, permuted = make(name), make(name)
+    losses = torch.tensor([1.0, 2.0, 3.0])
+    names = [TASKS[k] for k in order]
+    for _ in range(2):
+        weights, _ = weigh(direct, jacobian, losses=losses.tolist())
+        other, _ = weigh(permuted, jacobian[order], names, losses[order].tolist())
+        if name not in DRAWS:
+            torch.testing.assert_close(other, weights[order], rtol=1e-7, atol=1e-9)
+
+
+@every
+@settings(max_examples=20)
+@given(seed=st.integers(0, 1000), scale=st.sampled_from([1e-20, 1e-3, 1e3, 1e20]))
+def test_weights_do_not_depend_on_the_unit_of_all_gradients(name: str, seed: int, scale: float) -> None:
+    weights, _ = weigh(make(name), gaussian(seed))
+    scaled, _ = weigh(make(name), gaussian(seed) * scale)
+    torch.testing.assert_close(scaled, weights, rtol=1e-6, atol=1e-8)
+
+
+@from_gradients
+@settings(max_examples=20)
+@given(seed=st.integers(0, 1000))
+def test_rotating_the_parameters_changes_nothing(name: str, seed: int) -> None:
+    rotation = torch.linalg.qr(gaussian(seed + 1, 7)).Q
+    weights, _ = weigh(make(name), gaussian(seed))
+    rotated, _ = weigh(make(name), gaussian(seed) @ rotation)
+    torch.testing.assert_close(rotated, weights, rtol=1e-6, atol=1e-8)
+
+
+@every
+def test_one_task_alone_is_a_positive_multiple_of_its_gradient(name: str) -> None:
+    model = Model().double()
+    expected = plain(model, {"b": 1.0})
+    weights = make(name).backward(model.losses("b"), shared=model.shared())
+    assert weights["b"] > 0
+    found = model.gradients()
+    assert set(found) == set(expected)
+    for key, gradient in found.items():
+        is_scaled = BALANCERS[name].scales == "losses" or not key.startswith("heads")
+        torch.testing.assert_close(gradient, expected[key] * (weights["b"] if is_scaled else 1))
+
+
+@every
+def test_the_update_is_what_the_weights_say(name: str) -> None:
+    """Jᵀw on shared parameters; heads scaled by loss weights, and never by gradient weights."""
+    model = Model().double()
+    alone = {task: plain(model, {task: 1.0}) for task in TASKS}
+    weights = make(name).backward(model.losses(), shared=model.shared())
+    found = model.gradients()
+    assert set(found) == {k for gradients in alone.values() for k in gradients}
+    for key, gradient in found.items():
+        is_own = BALANCERS[name].scales == "gradients" and key.startswith("heads")
+        terms = [(1 if is_own else weights[t]) * alone[t][key] for t in TASKS if key in alone[t]]
+        torch.testing.assert_close(gradient, sum(terms))
+
+
+@every
+def test_backward_adds_to_what_is_there(name: str) -> None:
+    model, balancer = Model().double(), make(name)
+    same = copy.deepcopy(balancer)
+    balancer.backward(model.losses(), shared=model.shared())
+    once = model.gradients()
+    for p in model.parameters():
+        p.grad = torch.ones_like(p) if p.requires_grad else None
+    same.backward(model.losses(), shared=model.shared())
+    for key, gradient in model.gradients().items():
+        torch.testing.assert_close(gradient, 1 + once.get(key, torch.zeros_like(gradient)))
+
+
+@every
+def test_an_absent_task_keeps_its_state_and_its_parameters(name: str) -> None:
+    model, balancer = Model(), make(name)
+    for _ in range(3):
+        balancer.backward(model.losses(), shared=model.shared(), epoch=0)
+    model.zero_grad()
+    before = copy.deepcopy(balancer.state_dict())
+    for _ in range(3):
+        balancer.backward(model.losses("ac"), shared=model.shared(), epoch=0)
+    assert all(p.grad is None for p in model.heads["b"].parameters())
+    for key, value in balancer.state_dict().items():
+        if value.shape == (3,):
+            torch.testing.assert_close(value[1], before[key][1], rtol=0, atol=0, equal_nan=True)
+
+
+@every
+def test_state_goes_into_a_fresh_object_bit_for_bit(name: str) -> None:
+    first = make(name)
+    losses = np.random.default_rng(0).uniform(0.1, 2, size=(80, 3))
+    for k, values in enumerate(losses[:60]):
+        weigh(first, gaussian(k), losses=values)
+    second = make(name)
+    second.load_state_dict({k: v.clone() for k, v in first.state_dict().items()}, strict=True)
+    for k, values in enumerate(losses[60:]):
+        assert torch.equal(weigh(first, gaussian(k), losses=values)[0], weigh(second, gaussian(k), losses=values)[0])
+
+
+@every
+def test_deterministic(name: str) -> None:
+    first, second = make(name), make(name)
+    torch.manual_seed(1)
+    one = [weigh(first, gaussian(k, 3))[0] for k in range(5)]
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    assert all(torch.equal(a, weigh(second, gaussian(k, 3))[0]) for k, a in enumerate(one))
+    assert torch.equal(torch.get_rng_state(), state), "drew from the global random state"
+
+
+@every
+def test_state_stays_in_double_precision_on_the_cpu(name: str) -> None:
+    balancer = make(name).half().to("meta")
+    assert all(v.device.type == "cpu" and v.dtype != torch.float16 for v in balancer.state_dict().values())
+    assert not list(balancer.parameters()), "a balancer joins no optimiser"
+
+
+@every
+def test_its_paper_is_known(name: str) -> None:
+    assert BALANCERS[name].paper is None or BALANCERS[name].paper in PAPERS
+    assert (BALANCERS[name].paper is None) == ("Paper:" not in (BALANCERS[name].__doc__ or ""))
+
+
+@from_losses
+def test_a_method_from_losses_takes_one_backward_pass(name: str) -> None:
+    passes = []
+
+    class Counted(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Tensor) -> Tensor:
+            passes.append(1)
+            return gradient
+
+    w = nn.Parameter(torch.ones(2))
+    features = Counted.apply(w)
+    make(name).backward({t: features.sum() * k for k, t in enumerate(TASKS, 1)}, shared=[w])
+    assert len(passes) == 1
