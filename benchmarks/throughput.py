@@ -3,7 +3,9 @@
 The census table (99,762 rows, two binary tasks), MLP 256-128, batch 1024, Adam, CPU. Compared, interleaved in one run:
 
 - polytask: rows/s of a Run's own history (steps, balancer, running totals and one gradient-cosine probe an epoch);
-- DataLoader: the same model, losses and optimiser, rows through torch.utils.data.DataLoader over a Dataset of rows;
+- DataLoader: the same model, losses and optimiser, rows through torch.utils.data.DataLoader over a TensorDataset that
+  holds all number columns as one tensor and all category columns as another: the leanest there is;
+- DataLoader of columns: the same over a Dataset whose rows are a dict of columns, as tables are usually wrapped;
 - indexed: a hand-written loop that indexes tensors by a permutation.
 
     python benchmarks/throughput.py [--data census.parquet] [--repeats 5] [--threads 1]
@@ -19,7 +21,7 @@ import time
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import polytask as pt
 from polytask.experiment.prepare import encode, load_sources, read_prepared
@@ -75,6 +77,28 @@ def plain_epoch(run: pt.Run, batches: object) -> float:
     return rows / (time.perf_counter() - began)
 
 
+class Columns(Dataset):
+    """Rows as a dict of columns and two targets."""
+
+    def __init__(self, tensors: tuple[torch.Tensor, ...]) -> None:
+        self.numbers, self.categories, *self.targets = tensors
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, row: int):
+        columns = {f"number {k}": value for k, value in enumerate(self.numbers[row])}
+        columns |= {f"category {k}": value for k, value in enumerate(self.categories[row])}
+        return columns, [target[row] for target in self.targets]
+
+
+def joined(loader: DataLoader, num_numbers: int):
+    """The batches of a loader of columns, as the model reads them."""
+    for columns, targets in loader:
+        values = list(columns.values())
+        yield torch.stack(values[:num_numbers], dim=1), torch.stack(values[num_numbers:], dim=1), *targets
+
+
 def indexed(tensors: tuple[torch.Tensor, ...]):
     order = torch.randperm(len(tensors[0]))
     for start in range(0, len(order), BATCH):
@@ -91,7 +115,7 @@ def loader_share(run: pt.Run, table: pt.Table, threads: int) -> float:
         pass
     batches = time.perf_counter() - began
     history = run.history.iloc[-1]
-    return batches / (history["rows"] / history["timing.rows_per_second"])
+    return float(batches / (history["rows"] / history["timing.rows_per_second"]))
 
 
 def tensors_of(run: pt.Run, table: pt.Table):
@@ -122,10 +146,15 @@ def main() -> None:
             run = fit(table, Path(scratch) / str(repeat), options.threads)
             _, tensors = tensors_of(run, table)
             loader = DataLoader(TensorDataset(*tensors), batch_size=BATCH, shuffle=True)
+            few = tuple(
+                tensor[:20_000] for tensor in tensors
+            )  # it is slow; rows a second do not depend on their number
+            columns = DataLoader(Columns(few), batch_size=BATCH, shuffle=True)
             rows.append(
                 {
                     "polytask": float(run.history.iloc[-1]["timing.rows_per_second"]),
                     "dataloader": plain_epoch(run, loader),
+                    "dataloader_columns": plain_epoch(run, joined(columns, tensors[0].shape[1])),
                     "indexed": plain_epoch(run, indexed(tensors)),
                     "loader_share": loader_share(run, table, options.threads),
                 }
@@ -138,20 +167,14 @@ def report(rows: list[dict[str, float]], options: argparse.Namespace, seconds: f
     def median(function) -> float:
         return round(statistics.median(function(row) for row in rows), 3)
 
+    def ratio(name: str) -> float:
+        return median(lambda row: row["polytask"] / row[name])
+
     targets = [
-        (
-            "polytask / DataLoader loop, rows per second",
-            median(lambda r: r["polytask"] / r["dataloader"]),
-            3.0,
-            "higher",
-        ),
-        (
-            "polytask / hand-written indexed loop",
-            median(lambda r: r["polytask"] / r["indexed"]),
-            0.9,
-            "higher",
-        ),
-        ("loader's share of an epoch", median(lambda r: r["loader_share"]), 0.1, "lower"),
+        ("rows/s, polytask / DataLoader over two blocks", ratio("dataloader"), 3.0, "higher"),
+        ("rows/s, polytask / DataLoader over rows of columns", ratio("dataloader_columns"), 3.0, "higher"),
+        ("rows/s, polytask / hand-written indexed loop", ratio("indexed"), 0.9, "higher"),
+        ("loader's share of an epoch", median(lambda row: row["loader_share"]), 0.1, "lower"),
     ]
     result = {
         "question": __doc__.splitlines()[0],

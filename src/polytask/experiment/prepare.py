@@ -111,7 +111,7 @@ def prepare(experiment: Experiment, sources: Mapping[str, Source], folder: RunFo
         blueprint.build()
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    folder.write("config.yaml", write_yaml(experiment.written()))
+    folder.write("config.yaml", write_yaml(_with_absolute_path(experiment.written())))
     folder.write_json("schema.json", {name: s.table.schema.to_json() for name, s in sources.items()})
     folder.write("splits.parquet", _split_bytes(splits))
     with explained(folder.path):
@@ -219,6 +219,15 @@ def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
     ]
     keys = [key for cls in classes if (key := getattr(cls, "paper", None))]
     return list(dict.fromkeys(keys))
+
+
+def _with_absolute_path(values: dict[str, Any]) -> dict[str, Any]:
+    """So that `polytask fit config.yaml` finds the data from within the Run folder."""
+    path = values["data"].get("path")
+    if path is None:
+        return values
+    found = {name: absolute(one) for name, one in path.items()} if isinstance(path, Mapping) else absolute(path)
+    return values | {"data": values["data"] | {"path": found}}
 
 
 def _without_path(values: Mapping[str, Any]) -> dict[str, Any]:

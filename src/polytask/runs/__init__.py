@@ -3,8 +3,8 @@
 from polytask.runs.checkpoint import random_state, read_checkpoint, restore_random_state, write_checkpoint
 from polytask.runs.environment import environment
 from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, run_model
-from polytask.runs.folder import FORMAT, RunFolder, explained, json_bytes
-from polytask.runs.run import Rows, Run, finite, load
+from polytask.runs.folder import FORMAT, RunFolder, explained, finite, json_bytes
+from polytask.runs.run import Rows, Run, load
 
 __all__ = [
     "FORMAT",

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -214,3 +215,14 @@ def sha256(path: Path) -> str:
 def json_bytes(values: Any) -> bytes:
     """Readable JSON."""
     return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def finite(values: Any) -> Any:
+    """The same nested values with None for NaN and infinities, as strict JSON needs."""
+    if isinstance(values, Mapping):
+        return {key: finite(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [finite(value) for value in values]
+    if isinstance(values, float) and not math.isfinite(values):
+        return None
+    return values

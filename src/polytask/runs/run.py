@@ -1,9 +1,7 @@
 """A Run: the record of one training, as a folder; it predicts and is judged from there."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,8 @@ from polytask.data import (
 from polytask.errors import ConfigError, RunError, nearest
 from polytask.model import Blueprint, Model, count_parameters
 from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, run_model
-from polytask.runs.folder import RunFolder, json_bytes
+from polytask.runs.folder import RunFolder
+from polytask.runs.opening import own_tables, record_opening
 from polytask.tasks import Task
 
 #: What `predict` and `evaluate` take: rows in any form that `Table.of` reads.
@@ -188,10 +187,14 @@ class Run:
 
     def _chosen(self, names: Sequence[str] | None) -> list[Task]:
         known = {task.name: task for task in self.tasks}
-        for name in names or ():
+        if names is None:
+            return list(self.tasks)
+        if isinstance(names, str) or not names:
+            raise ConfigError(f"tasks: a list of this Run's tasks is wanted ({', '.join(known)}), got {names!r}")
+        for name in names:
             if name not in known:
                 raise ConfigError(f"{name!r} is no task of this Run; {nearest(name, known)}")
-        return list(self.tasks) if names is None else [known[name] for name in names]
+        return [known[name] for name in names]
 
     def _preprocessor(self) -> Preprocessor:
         self.folder.verify("preprocessing/preprocessing.json", "preprocessing/preprocessing.safetensors")
@@ -219,7 +222,7 @@ class Run:
     def _open_test(self, tasks: list[Task], best_for: str, batch_size: int) -> dict[str, TaskScores]:
         scores: dict[str, TaskScores] = {}
         frames = []
-        for name, (table, members) in self._tables().items():
+        for name, (table, members) in own_tables(self.folder, self._data).items():
             here = [task for task in tasks if task.name in members]
             rows = self.split(name).rows("test")
             if not here:
@@ -230,49 +233,9 @@ class Run:
             scores |= judge(here, self.blueprint.fitted, outputs, encoded)
             frame = self._frame(here, outputs, True, pd.Index(rows, name="row"))
             frames.append(frame.reset_index().assign(table=name))
-        self._record_test(scores, pd.concat(frames), complete=len(tasks) == len(self.tasks) and best_for == "mean")
+        is_whole = len(tasks) == len(self.tasks) and best_for == "mean"
+        record_opening(self.folder, scores if is_whole else None, pd.concat(frames))
         return scores
-
-    def _record_test(self, scores: dict[str, TaskScores], predictions: pd.DataFrame, *, complete: bool) -> None:
-        """Writes down that test rows were read; the first opening's time stays."""
-        metrics = self.metrics
-        opened = metrics.get("test_opened") or datetime.now(UTC).isoformat(timespec="seconds")
-        metrics["test_opened"] = opened
-        files = {}
-        if complete:
-            metrics["test"] = finite(scores)
-            files["predictions/test.parquet"] = predictions.to_parquet(index=False)
-        files["metrics.json"] = json_bytes(metrics)
-        with self.folder.locked():
-            self.folder.replace(files)
-
-    def _tables(self) -> dict[str, tuple[Table, list[str]]]:
-        """The tables this Run was trained on, and the tasks of each; checked to be the same still."""
-        found = {}
-        for name, record in self.folder.read_json("run.json")["tables"].items():
-            table = self._data.get(name)
-            if table is None:
-                if record["source"] is None:
-                    raise RunError(
-                        f"this Run was trained on a table in memory ({name}); give its rows to evaluate, or "
-                        f"pt.load(folder, data=table)"
-                    )
-                table = Table.of(record["source"], kinds=record["kinds"] or None)
-            if table.fingerprint() != record["fingerprint"]:
-                raise RunError(
-                    f"the data of table {name!r} are not those this Run was trained on; give rows to evaluate"
-                )
-            found[name] = (table, record["tasks"])
-        return found
-
-
-def finite(values: Any) -> Any:
-    """The same nested values with None for NaN and infinities, as strict JSON needs."""
-    if isinstance(values, Mapping):
-        return {key: finite(value) for key, value in values.items()}
-    if isinstance(values, float) and not math.isfinite(values):
-        return None
-    return values
 
 
 def load(folder: str | Path, *, data: Rows | None = None) -> Run:

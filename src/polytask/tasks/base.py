@@ -72,6 +72,8 @@ class Task:
     kind: ClassVar[str]
     #: All metrics of the kind, the usual primary one first; `metrics_for` says which a fitted task has.
     metrics: ClassVar[tuple[Metric, ...]]
+    #: Whether its loss counts pairs of rows: a batch with labels may then have none, and the step leaves the task out.
+    uses_pairs: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for setting in ("after", "hidden"):

@@ -95,6 +95,7 @@ class Similarity(Task):
     balance_pairs: bool = True
 
     kind: ClassVar[str] = "similarity"
+    uses_pairs: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (Metric("roc_auc", on_present(pairs_auc)),)
 
     def __post_init__(self) -> None:

@@ -8,10 +8,11 @@ from itertools import islice
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, RunError
 from polytask.runs import (
     RunFolder,
     TaskScores,
@@ -181,7 +182,16 @@ def resume(session: Session, folder: RunFolder) -> None:
     if state is None:
         history.unlink(missing_ok=True)
         return
-    best = state["selection"]["best"]
-    session.restore(state, {name: load_file(folder / "weights" / f"{name}.safetensors") for name in best})
+    session.restore(state, {name: _kept_weights(folder, name) for name in state["selection"]["best"]})
     with explained(history), history.open("ab") as handle:
         handle.truncate(session.history_bytes)
+
+
+def _kept_weights(folder: RunFolder, name: str) -> dict[str, torch.Tensor]:
+    path = folder / "weights" / f"{name}.safetensors"
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"{path} is missing or damaged ({error}); remove the folder {folder.path} to train this Run from its beginning"
+        ) from error

@@ -12,14 +12,17 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from polytask.errors import ConfigError, nearest
 from polytask.train.settings import Training
 
-#: torch's optimisers by their names in small letters. LBFGS needs a closure, SparseAdam sparse gradients only.
+#: torch's optimisers that no model here can use: LBFGS needs a closure, SparseAdam sparse gradients only, and Muon takes
+#: matrices only, where every layer has a bias.
+LEFT_OUT = frozenset({"LBFGS", "SparseAdam", "Muon"})
+#: torch's optimisers by their names in small letters.
 OPTIMIZERS: dict[str, Any] = {
     name.lower(): cls
     for name, cls in vars(torch.optim).items()
     if inspect.isclass(cls)
     and issubclass(cls, torch.optim.Optimizer)
     and cls is not torch.optim.Optimizer
-    and name not in {"LBFGS", "SparseAdam"}
+    and name not in LEFT_OUT
 }
 
 
@@ -65,8 +68,15 @@ def make_schedule(
     if settings.schedule == "plateau":
         if settings.warmup:
             raise ConfigError("train.warmup has no effect with schedule: plateau; use cosine or constant")
-        patience = settings.early_stopping.patience
-        return ReduceLROnPlateau(optimizer, mode="max", factor=0.1, patience=max(1, patience // 2) if patience else 5)
+        stopping = settings.early_stopping
+        return ReduceLROnPlateau(
+            optimizer,
+            mode="max",
+            factor=0.1,
+            patience=max(1, stopping.patience // 2) if stopping.patience else 5,
+            threshold=stopping.min_gain,  # a gain is what early stopping calls one: torch's own is relative, and
+            threshold_mode="abs",  # takes a fall for a gain where skill is negative
+        )
     if settings.schedule == "constant" and not settings.warmup:
         return None
     steps = settings.epochs * steps_per_epoch

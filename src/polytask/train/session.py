@@ -177,4 +177,3 @@ class Session:
         self.totals.losses = {n: v if v is None else v.to(device) for n, v in self.totals.losses.items()}
         self.cosines, self.scores = dict(state["cosines"]), dict(state["scores"])
         restore_random_state(state["random"])
-

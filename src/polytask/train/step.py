@@ -32,7 +32,8 @@ def task_losses(
         for name in present:
             target, mask, weight = batch.targets[name], batch.present[name], batch.weight[name]
             total, count = tasks[name].loss(outputs[name], target, mask, weight)
-            losses[name] = total / count
+            if not tasks[name].uses_pairs or count > 0:  # only pairs wait for the device to say how many there are
+                losses[name] = total / count
     return losses
 
 

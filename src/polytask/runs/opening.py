@@ -1,0 +1,59 @@
+"""Opening a Run's own test part: its data are found again, and it is written down when that was."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from polytask.data import Table
+from polytask.errors import RunError, SchemaError
+from polytask.runs.evaluation import TaskScores
+from polytask.runs.folder import RunFolder, finite, json_bytes
+
+
+def own_tables(folder: RunFolder, held: Mapping[str, Table]) -> dict[str, tuple[Table, list[str]]]:
+    """The tables a Run was trained on and the tasks of each; checked to be the same still.
+
+    Args:
+        folder: of the Run.
+        held: tables by name that are at hand; the others are read from where they were.
+
+    Raises:
+        RunError: a table was in memory, is no longer where it was, or has changed.
+    """
+    found = {}
+    for name, record in folder.read_json("run.json")["tables"].items():
+        table = held.get(name)
+        if table is None:
+            if record["source"] is None:
+                raise RunError(
+                    f"this Run was trained on a table in memory ({name}); give its rows to evaluate, or "
+                    f"pt.load(folder, data=table)"
+                )
+            try:
+                table = Table.of(record["source"], kinds=record["kinds"] or None)
+            except SchemaError as error:
+                raise RunError(f"the data of table {name!r} cannot be read: {error}; give rows to evaluate") from error
+        if table.fingerprint() != record["fingerprint"]:
+            raise RunError(f"the data of table {name!r} are not those this Run was trained on; give rows to evaluate")
+        found[name] = (table, record["tasks"])
+    return found
+
+
+def record_opening(folder: RunFolder, scores: Mapping[str, TaskScores] | None, predictions: pd.DataFrame) -> None:
+    """Writes down that test rows were read; the first opening's time stays.
+
+    Args:
+        folder: of the Run.
+        scores: of every task under the usual weights; None where only a part was judged, which is not kept.
+        predictions: for the test rows, kept with the scores.
+    """
+    metrics = folder.read_json("metrics.json")
+    metrics["test_opened"] = metrics.get("test_opened") or datetime.now(UTC).isoformat(timespec="seconds")
+    files = {}
+    if scores is not None:
+        metrics["test"] = finite(scores)
+        files["predictions/test.parquet"] = predictions.to_parquet(index=False)
+    files["metrics.json"] = json_bytes(metrics)
+    with folder.locked():
+        folder.replace(files)
