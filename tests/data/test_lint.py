@@ -19,7 +19,7 @@ R = RNG.normal(size=N)
 
 def findings(frame, tasks, settings=None, kinds=None):
     table = Table(frame, kinds=kinds)
-    split = make_split(table, tasks, settings or SplitSettings(), 0)
+    split = make_split(table, tasks, settings or SplitSettings())
     return lint(table, tasks, split, default_inputs(table, tasks, [], settings or SplitSettings()))
 
 
@@ -172,7 +172,7 @@ def test_the_census_detail_that_spells_marital_status_out(shared_data):
     table = Table.of(shared_data / "census_income_kdd_test" / "census_income_kdd_test.parquet")
     tasks = [Classification("income_50k", column="task_income_gt_50k"), Classification("task_never_married")]
     settings = SplitSettings(column="split")
-    split = make_split(table, tasks, settings, 0)
+    split = make_split(table, tasks, settings)
     inputs = default_inputs(table, tasks, ["income", "instance_weight"], settings)
     start = time.process_time()
     found = lint(table, tasks, split, inputs)

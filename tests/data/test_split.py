@@ -19,7 +19,7 @@ def table_of(num_rows=100, **columns):
 def test_rows_without_any_target_are_dropped_and_counted():
     y = pd.Series([0, 1, None] * 40)
     r = pd.Series([None, 1.5, None] * 40)
-    split = make_split(Table(pd.DataFrame({"y": y, "r": r})), [TASK, Regression("r")], SplitSettings(), 0)
+    split = make_split(Table(pd.DataFrame({"y": y, "r": r})), [TASK, Regression("r")], SplitSettings())
     assert split.counts() == {"train": 56, "validation": 12, "test": 12, "dropped": 40}
     assert split.rows("dropped").tolist() == list(range(2, 120, 3))
 
@@ -34,7 +34,7 @@ def test_classes_and_missing_labels_keep_their_shares():
         }
     )
     tasks = [Classification("rare"), TASK, Regression("r")]
-    split = make_split(Table(frame), tasks, SplitSettings(validation=0.2, test=0.2), 0)
+    split = make_split(Table(frame), tasks, SplitSettings(validation=0.2, test=0.2))
     for part, share in (("train", 0.6), ("validation", 0.2), ("test", 0.2)):
         rows = frame.iloc[split.rows(part)]
         assert (rows["rare"] == 1).sum() == pytest.approx(share * (frame["rare"] == 1).sum(), abs=1)
@@ -43,14 +43,14 @@ def test_classes_and_missing_labels_keep_their_shares():
 
 
 def test_the_seed_settles_the_split():
-    first, again, other = (make_split(table_of(), [TASK], SplitSettings(), seed).parts for seed in (0, 0, 1))
+    first, again, other = (make_split(table_of(), [TASK], SplitSettings(seed=seed)).parts for seed in (0, 0, 1))
     assert (first == again).all()
     assert (first != other).any()
 
 
 def test_groups_are_on_one_side():
     group = np.repeat([f"g{k}" for k in range(20)], 5)
-    split = make_split(table_of(group=group), [TASK], SplitSettings(by_group="group"), 0)
+    split = make_split(table_of(group=group), [TASK], SplitSettings(by_group="group"))
     assert pd.Series(split.parts).groupby(group).nunique().max() == 1
     assert set(split.parts) == {0, 1, 2}
 
@@ -59,7 +59,7 @@ def test_groups_are_on_one_side():
 def test_time_runs_from_train_to_test_and_ties_stay_together(as_text):
     days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.random.default_rng(0).integers(0, 30, 100), unit="D")
     when = days.strftime("%Y-%m-%d") if as_text else days
-    split = make_split(table_of(when=when), [TASK], SplitSettings(by_time="when", validation=0.2, test=0.2), 0)
+    split = make_split(table_of(when=when), [TASK], SplitSettings(by_time="when", validation=0.2, test=0.2))
     ranges = [(days[split.parts == part].min(), days[split.parts == part].max()) for part in range(3)]
     assert ranges[0][1] < ranges[1][0]
     assert ranges[1][1] < ranges[2][0]
@@ -68,13 +68,13 @@ def test_time_runs_from_train_to_test_and_ties_stay_together(as_text):
 
 def test_a_column_says_it_in_any_spelling():
     said = ["Train", "training", "VAL", "valid", "validation", "dev", "test", " Test "] * 5
-    split = make_split(table_of(40, said=said), [TASK], SplitSettings(column="said"), 0)
+    split = make_split(table_of(40, said=said), [TASK], SplitSettings(column="said"))
     assert split.parts[:8].tolist() == [0, 0, 1, 1, 1, 1, 2, 2]
 
 
 def test_a_missing_validation_part_is_drawn_at_random_from_train():
     said = ["train"] * 80 + ["test"] * 20
-    split = make_split(table_of(said=said), [TASK], SplitSettings(column="said", validation=0.25), 0)
+    split = make_split(table_of(said=said), [TASK], SplitSettings(column="said", validation=0.25))
     assert split.counts() == {"train": 60, "validation": 20, "test": 20, "dropped": 0}
     assert (split.parts[80:] == 2).all()
     assert (split.parts[:40] == 1).any()
@@ -82,19 +82,19 @@ def test_a_missing_validation_part_is_drawn_at_random_from_train():
 
 
 def test_no_test_part_is_made_where_none_is_wanted():
-    split = make_split(table_of(), [TASK], SplitSettings(test=0), 0)
+    split = make_split(table_of(), [TASK], SplitSettings(test=0))
     assert split.counts() == {"train": 85, "validation": 15, "test": 0, "dropped": 0}
-    split = make_split(table_of(t=range(100)), [TASK], SplitSettings(test=0, by_time="t"), 0)
+    split = make_split(table_of(t=range(100)), [TASK], SplitSettings(test=0, by_time="t"))
     assert split.rows("validation").tolist() == list(range(85, 100))
 
 
 def test_identities_are_not_stratified():
-    split = make_split(table_of(who=range(100)), [Similarity("who")], SplitSettings(), 0)
+    split = make_split(table_of(who=range(100)), [Similarity("who")], SplitSettings())
     assert split.counts()["train"] == 70
 
 
 def test_a_split_survives_its_file(tmp_path):
-    split = make_split(table_of(), [TASK], SplitSettings(), 0)
+    split = make_split(table_of(), [TASK], SplitSettings())
     split.to_frame().to_parquet(tmp_path / "splits.parquet")
     back = type(split).from_frame(pd.read_parquet(tmp_path / "splits.parquet").sample(frac=1, random_state=0))
     assert (back.parts == split.parts).all()
@@ -112,7 +112,7 @@ def test_a_split_survives_its_file(tmp_path):
     ],
 )
 def test_what_is_no_split_is_refused(frame, words):
-    split = make_split(table_of(), [TASK], SplitSettings(), 0)
+    split = make_split(table_of(), [TASK], SplitSettings())
     with pytest.raises(SchemaError, match=words):
         type(split).from_frame(frame)
 
@@ -152,13 +152,13 @@ def test_settings_that_cannot_be(settings, words):
 )
 def test_what_cannot_be_split_is_named(table, settings, words):
     with pytest.raises(SchemaError, match=words):
-        make_split(table, [TASK], SplitSettings(**settings), 0)
+        make_split(table, [TASK], SplitSettings(**settings))
 
 
 @pytest.mark.parametrize("task", [Classification("lists"), Regression("lists"), Multilabel("y"), Multilabel("text")])
 def test_cells_of_the_wrong_form_are_left_to_the_task(task):
     table = table_of(lists=pd.Series([["a"]] * 100), text=["abc"] * 100)
-    split = make_split(table, [task], SplitSettings(), 0)
+    split = make_split(table, [task], SplitSettings())
     assert split.counts()["train"] == 70
     lint(table, [task], split, default_inputs(table, [task]) if "y" not in task.columns else ["text"])
     with pytest.raises(SchemaError, match=task.name):
@@ -174,7 +174,7 @@ def test_a_hundred_thousand_rows_and_twelve_tasks_are_split_quickly():
     frame = frame.mask(generator.random(frame.shape) < 0.1)
     tasks = [Regression(name) for name in names]
     start = time.process_time()
-    counts = make_split(Table(frame), tasks, SplitSettings(), 0).counts()
+    counts = make_split(Table(frame), tasks, SplitSettings()).counts()
     assert time.process_time() - start < 6  # about 2 s where nothing else runs
     assert counts["train"] == pytest.approx(70_000, abs=20)
 
@@ -182,6 +182,6 @@ def test_a_hundred_thousand_rows_and_twelve_tasks_are_split_quickly():
 def test_parkinsons_by_subject(shared_data):
     table = Table.of(shared_data / "parkinsons" / "parkinsons_updrs.parquet")
     tasks = [Regression("motor_UPDRS"), Regression("total_UPDRS")]
-    split = make_split(table, tasks, SplitSettings(by_group="subject#", validation=0.2, test=0.2), 0)
+    split = make_split(table, tasks, SplitSettings(by_group="subject#", validation=0.2, test=0.2))
     assert table.frame["subject#"].groupby(split.parts).nunique().sum() == 42
     assert all(abs(split.counts()[part] / 5875 - 0.2) < 0.04 for part in ("validation", "test"))

@@ -63,7 +63,7 @@ def fit(
     sharing: Annotated[str | None, typer.Option(help="See: polytask list sharings.")] = None,
     balancer: Annotated[str | None, typer.Option(help="See: polytask list balancers.")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most this many.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of splits, weights and order.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and order; the split has its own.")] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", help="Any key of run.yaml: train.learning_rate=0.01; repeatable."),
@@ -148,7 +148,8 @@ def evaluate(
     from polytask.runs import load
 
     loaded = load(run)
-    print_scores(loaded, loaded.evaluate(rows, tasks=task or None, best_for=best_for), as_json=as_json)
+    scores = loaded.evaluate(rows, tasks=task or None, best_for=best_for)
+    print_scores(loaded, scores, rows="test rows" if rows is None else f"the rows of {rows}", as_json=as_json)
 
 
 @app.command("list")

@@ -31,12 +31,12 @@ def print_run(run: Run, *, as_json: bool) -> None:
     print(f"next: polytask evaluate {run.path}    polytask predict {run.path} ROWS")
 
 
-def print_scores(run: Run, scores: dict[str, TaskScores], *, as_json: bool) -> None:
-    """Every metric of every task."""
+def print_scores(run: Run, scores: dict[str, TaskScores], *, rows: str = "test rows", as_json: bool) -> None:
+    """Every metric of every task, on these rows."""
     if as_json:
         print_json({"run": str(run.path), "scores": scores})
         return
-    Console().print(_scores(run, scores, "test rows"))
+    Console().print(_scores(run, scores, rows))
     print(f"Run: {run.path}")
 
 

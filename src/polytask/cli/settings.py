@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polytask.config import Source
+from polytask.config import Source, build
 from polytask.data import Table, infer_kind_of_task
 from polytask.errors import ConfigError, SchemaError, nearest
-from polytask.experiment import Experiment
+from polytask.experiment import DataSettings, Experiment
 from polytask.yaml_file import read_value, read_yaml
 
 
@@ -40,13 +40,18 @@ def read_fit(
                 f"{source}: name what to predict: --task name, once a task (or write a run.yaml: polytask init)"
             )
         values, place = {"data": {"path": str(source)}, "tasks": {}}, Source("the command line")
-    for key, value in {**given, **dict(_setting(text) for text in settings)}.items():
-        _put(values, key.split("."), value)
+    overrides = {**given, **dict(_setting(text) for text in settings)}
+    for key, value in overrides.items():
+        if is_yaml or not key.startswith("tasks"):
+            _put(values, key.split("."), value)
     if not is_yaml:
-        data = Table.of(source, kinds=values["data"].get("kinds"))
+        data = Table.of(source, kinds=build(DataSettings, values["data"], place, ("data",)).kinds)
         values["tasks"] = dict(task_entry(text, data) for text in tasks)
         if len(values["tasks"]) < len(tasks):
             raise ConfigError("two tasks have the same name; write --task another_name=column")
+        for key, value in overrides.items():  # over the kinds that were inferred
+            if key.startswith("tasks"):
+                _put(values, key.split("."), value)
     return Experiment.read(values, place), data
 
 
@@ -57,7 +62,9 @@ def parse_task(text: str) -> tuple[str, str, str | None]:
         >>> parse_task("sold=sold_in_30_days:classification"), parse_task("price")
         (('sold', 'sold_in_30_days', 'classification'), ('price', 'price', None))
     """
-    rest, _, kind = text.partition(":")
+    rest, colon, kind = text.rpartition(":")
+    if not colon:
+        rest, kind = kind, ""
     name, _, column = rest.partition("=")
     if not name.strip():
         raise ConfigError(f"--task {text!r}: write name, name=column or name=column:kind")
@@ -67,10 +74,17 @@ def parse_task(text: str) -> tuple[str, str, str | None]:
 def task_entry(text: str, table: Table) -> tuple[str, dict[str, Any]]:
     """One task as run.yaml writes it; its kind is inferred from the column where the text names none."""
     name, column, kind = parse_task(text)
+    whole = text.partition("=")[2].strip()
+    if whole in table.columns:  # a column with a colon in its name
+        name, column, kind = text.partition("=")[0].strip(), whole, None
     if column not in table.columns:
         raise SchemaError(f"--task {text}: there is no column {column!r}; {nearest(column, table.columns)}")
-    entry: dict[str, Any] = {"kind": kind or infer_kind_of_task(table, column)}
-    return name, entry | ({} if column == name else {"column": column})
+    return name, written_task(name, column, kind or infer_kind_of_task(table, column))
+
+
+def written_task(name: str, column: str, kind: str) -> dict[str, Any]:
+    """What run.yaml says of a task."""
+    return {"kind": kind} | ({} if column == name else {"column": column})
 
 
 def _setting(text: str) -> tuple[str, Any]:

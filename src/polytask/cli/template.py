@@ -1,14 +1,22 @@
 """`polytask init`: a commented run.yaml made from the data."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from polytask.catalogue import CATALOGUES
-from polytask.cli.settings import task_entry
+from polytask.cli.settings import task_entry, written_task
 from polytask.data import Schema, Table, infer_kind_of_task
 from polytask.errors import ConfigError
 from polytask.runs import RunFolder, explained
+from polytask.yaml_file import read_value
+
+#: Kinds of columns that can be a target.
+TARGET_KINDS = ("number", "category", "boolean")
+#: Names that no task can have.
+RESERVED = ("mean", "all")
 
 
 def write_template(data: Path, tasks: Sequence[str], out: Path, *, force: bool) -> None:
@@ -26,9 +34,7 @@ def write_template(data: Path, tasks: Sequence[str], out: Path, *, force: bool) 
     if out.exists() and not force:
         raise ConfigError(f"{out} exists; choose another --out, or --force to overwrite it")
     table = Table.of(data)
-    chosen = dict(task_entry(text, table) for text in tasks)
-    if not chosen:
-        chosen = dict([task_entry(_guess(table.schema), table)])
+    chosen = dict(task_entry(text, table) for text in tasks) or _guess(table)
     try:
         path = data.resolve().relative_to(out.resolve().parent)
     except ValueError:
@@ -38,28 +44,30 @@ def write_template(data: Path, tasks: Sequence[str], out: Path, *, force: bool) 
         RunFolder(out.parent).write(out.name, text)
 
 
-def _guess(schema: Schema) -> str:
-    """The last column that could be a target, with a name that a task can have."""
-    usable = [c for c in schema.columns if c.kind in ("number", "category", "boolean")]
+def _guess(table: Table) -> dict[str, dict[str, Any]]:
+    """The last column that could be a target, under a name that a task can have."""
+    usable = [c for c in table.schema.columns if c.kind in TARGET_KINDS and c.unique != 0]
     if not usable:
         raise ConfigError(
             "no column could be a target (number, category or boolean); name one with --task name=column:kind"
         )
-    name = usable[-1].name
-    safe = "".join(ch if ch.isalnum() or ch in "_-" else "_" for ch in name)[:64] or "target"
-    return name if safe == name else f"{safe}={name}"
+    # A column of one value can teach nothing, and is refused as a class.
+    column = ([c for c in usable if c.unique != 1] or usable)[-1].name
+    safe = "".join(ch if ch.isalnum() or ch in "_-" else "_" for ch in column)[:64]
+    name = safe if safe.strip("_-") and safe not in RESERVED else "target"
+    return {name: written_task(name, column, infer_kind_of_task(table, column))}
 
 
 def _head(out: Path, path: Path, schema: Schema) -> str:
     kinds = "".join(
-        f"    #   {column.name}: {column.kind}"
-        f"{f'  ({column.missing:,} missing)' if column.missing else ''}  e.g. {column.example}\n"
+        f"    #   {_on_one_line(column.name)}: {column.kind}"
+        f"{f'  ({column.missing:,} missing)' if column.missing else ''}  e.g. {_on_one_line(column.example)}\n"
         for column in schema.columns
     )
     return (
         f"# polytask fit {out.name}\n"
         f"data:\n"
-        f"  path: {json.dumps(str(path))}\n"
+        f"  path: {_quoted(str(path))}\n"
         f"  ignore: []             # columns that are no inputs because they give a target away\n"
         f"  kinds: {{}}              # where a kind below is wrong: {{zip: category}}\n"
         f"  split: {{validation: 0.15, test: 0.15}}   # or by_group: column, by_time: column, column: column\n"
@@ -70,12 +78,26 @@ def _head(out: Path, path: Path, schema: Schema) -> str:
 def _tasks(chosen: dict[str, dict[str, str]], table: Table, *, guessed: bool) -> str:
     lines = ["tasks:" + ("                   # a guess: name what you want to predict" if guessed else "")]
     for name, entry in chosen.items():
-        settings = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items())
-        lines.append(f"  {name}: {{{settings}}}")
+        settings = ", ".join(f"{key}: {_quoted(value)}" for key, value in entry.items())
+        lines.append(f"  {_quoted(name)}: {{{settings}}}")
     used = {entry.get("column", name) for name, entry in chosen.items()}
-    others = [c for c in table.schema.columns if c.name not in used and c.kind in ("number", "category", "boolean")]
-    lines += [f"  # {column.name}: {{kind: {infer_kind_of_task(table, column.name)}}}" for column in others[:3]]
+    others = [c for c in table.schema.columns if c.name not in used and c.kind in TARGET_KINDS and c.unique != 0]
+    lines += [
+        f"  # {_on_one_line(column.name)}: {{kind: {infer_kind_of_task(table, column.name)}}}" for column in others[:3]
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _on_one_line(text: str) -> str:
+    """For a comment: a line break in a column's name would end it."""
+    return text if text.isprintable() else json.dumps(text, ensure_ascii=True)
+
+
+def _quoted(text: str) -> str:
+    """Text as YAML reads it back, plain where that is safe."""
+    if re.fullmatch(r"[^\W\d][\w./-]*", text) and read_value(text) == text:
+        return text
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _choices() -> str:

@@ -39,6 +39,7 @@ class SplitSettings:
         column: a column that says it: train, valid (validation, val, dev), test, in any case. Where it has no
             validation rows, `validation` of its training rows are drawn at random.
         stratify: whether every part gets its share of every class, label and range of values of every task.
+        seed: of what is drawn. It is not the run's: runs of several seeds share one split.
 
     Raises:
         ValueError: a share out of range, or choices that exclude each other.
@@ -50,6 +51,7 @@ class SplitSettings:
     by_time: str | None = None
     column: str | None = None
     stratify: bool = True
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.validation < 1:
@@ -68,7 +70,7 @@ class SplitSettings:
             raise ValueError(f"split: by_time and {other} exclude each other; choose one")
 
 
-def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings, seed: int) -> Split:
+def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> Split:
     """Splits the rows of a table for all tasks at once.
 
     Rows in which every target is missing are dropped. Random parts are stratified over all tasks together
@@ -98,14 +100,14 @@ def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings, see
         train = np.flatnonzero(parts == TRAIN)
         if VALIDATION not in parts and len(train):
             shares = {TRAIN: 1 - settings.validation, VALIDATION: settings.validation}
-            parts[train] = _at_random(table, tasks, settings, train, shares, seed)
+            parts[train] = _at_random(table, tasks, settings, train, shares)
     else:
         shares = {
             TRAIN: 1 - settings.validation - settings.test,
             VALIDATION: settings.validation,
             TEST: settings.test,
         }
-        parts[rows] = _at_random(table, tasks, settings, rows, {k: s for k, s in shares.items() if s > 0}, seed)
+        parts[rows] = _at_random(table, tasks, settings, rows, {k: s for k, s in shares.items() if s > 0})
     wanted = [TRAIN, VALIDATION] + [TEST] * (settings.test > 0 and not settings.column)
     _check_parts(parts, wanted, table, settings)
     return Split(parts)
@@ -117,11 +119,10 @@ def _at_random(
     settings: SplitSettings,
     rows: np.ndarray,
     shares: Mapping[int, float],
-    seed: int,
 ) -> np.ndarray:
     groups = _groups(table, settings.by_group, rows) if settings.by_group else None
     labels = labels_of(table, tasks, rows) if settings.stratify else np.zeros((len(rows), 1), dtype=np.int64)
-    drawn = assign(labels, groups, list(shares.values()), np.random.default_rng(seed))
+    drawn = assign(labels, groups, list(shares.values()), np.random.default_rng(settings.seed))
     return np.array(list(shares))[drawn]
 
 

@@ -128,6 +128,7 @@ def settings() -> dict[str, Any]:
         "encoder": "lenet",
         "split": {"column": "part"},
         "epochs": 60,
+        "threads": 1,
         "batch_size": 128,
         "learning_rate": 3e-3,
         "schedule": "cosine",

@@ -153,4 +153,4 @@ def tasks() -> tuple[Task, ...]:
 
 def settings() -> dict[str, Any]:
     """What `fit` needs besides its defaults."""
-    return {"encoder": "mlp", "split": {"column": "part"}, "epochs": 5, "batch_size": 1024}
+    return {"encoder": "mlp", "split": {"column": "part"}, "epochs": 5, "batch_size": 1024, "threads": 1}

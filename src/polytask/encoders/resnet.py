@@ -1,5 +1,7 @@
 """ResNet for tables: residual blocks of two linear layers."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from polytask.encoders.base import Encoder
@@ -75,6 +77,8 @@ class ResNet(Encoder):
     Paper: Gorishniy, Rubachev, Khrulkov, Babenko: Revisiting deep learning models for tabular data. NeurIPS
         2021. arXiv 2106.11959.
     """
+
+    paper: ClassVar[str] = "gorishniy2021"
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 
 from polytask.balance import Engine
 from polytask.config import Choice, as_choice, build
-from polytask.data import SplitSettings
+from polytask.data import PreprocessSettings, SplitSettings
 from polytask.errors import ConfigError, nearest
 from polytask.experiment.choices import CATALOGUES, DataSettings, Experiment
 from polytask.experiment.run import run
@@ -27,6 +27,7 @@ def fit(
     agenda: Any = "joint",
     gradients: Engine | None = None,
     split: SplitSettings | Mapping[str, Any] | None = None,
+    preprocess: PreprocessSettings | Mapping[str, Any] | None = None,
     inputs: Sequence[str] | None = None,
     ignore: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
@@ -48,10 +49,11 @@ def fit(
         agenda: which tasks train at which step, written likewise.
         gradients: the gradient engine's settings.
         split: which rows train, validate, test: `SplitSettings`, or a dict of them.
+        preprocess: how inputs are prepared: `PreprocessSettings`, or a dict of them.
         inputs: the input columns; all usable ones but targets where not given.
         ignore: columns that are no inputs.
         kinds: column -> kind, where the inferred one is wrong.
-        seed: of splits, initial weights, order of rows, dropout.
+        seed: of initial weights, order of rows, dropout (the split has a seed of its own).
         folder: of the Run; `runs/<tasks>-<digest>` where not given.
         quiet: show nothing.
         **train: settings of `Training` (`epochs`, `batch_size`, `learning_rate`, `early_stopping` …).
@@ -72,6 +74,7 @@ def fit(
         agenda=agenda,
         gradients=gradients,
         split=split,
+        preprocess=preprocess,
         inputs=inputs,
         ignore=ignore,
         kinds=kinds,
@@ -90,6 +93,7 @@ def experiment_from(
     agenda: Any = "joint",
     gradients: Engine | None = None,
     split: SplitSettings | Mapping[str, Any] | None = None,
+    preprocess: PreprocessSettings | Mapping[str, Any] | None = None,
     inputs: Sequence[str] | None = None,
     ignore: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
@@ -97,7 +101,7 @@ def experiment_from(
     **train: Any,
 ) -> Experiment:
     """The Experiment that `fit`'s arguments describe."""
-    if isinstance(tasks, Task):
+    if isinstance(tasks, Task | str):
         tasks = [tasks]
     for task in tasks:
         if not isinstance(task, Task):
@@ -127,6 +131,9 @@ def experiment_from(
             ignore=tuple(ignore),
             kinds=dict(kinds or {}),
             split=split if isinstance(split, SplitSettings) else build(SplitSettings, split or {}),
+            preprocess=preprocess
+            if isinstance(preprocess, PreprocessSettings)
+            else build(PreprocessSettings, preprocess or {}),
         ),
         gradients=gradients or Engine(),
         train=build(Training, train),

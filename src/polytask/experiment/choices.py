@@ -55,7 +55,7 @@ class Experiment:
         gradients: the gradient engine's settings.
         agenda: which tasks train at which step.
         train: the training loop's settings.
-        seed: of splits, initial weights, order of rows, dropout.
+        seed: of initial weights, order of rows, dropout (the split has a seed of its own).
 
     Raises:
         ConfigError: no task, or two of one name.

@@ -25,13 +25,13 @@ from polytask.data import (
     make_split,
 )
 from polytask.encoders import ENCODERS, default_encoder
-from polytask.errors import ConfigError, RunError, SchemaError, nearest
+from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment.choices import DataSettings, Experiment
 from polytask.model import Blueprint
 from polytask.runs import RunFolder, explained
 from polytask.tasks import Task
 from polytask.train import TrainingData
-from polytask.yaml_file import read_yaml, write_yaml
+from polytask.yaml_file import write_yaml
 
 #: The name of the one table that all tasks have in common.
 ALL = "all"
@@ -93,7 +93,7 @@ def prepare(experiment: Experiment, sources: Mapping[str, Source], folder: RunFo
     splits, fitted, findings = {}, {}, []
     inputs = _inputs(settings, sources)
     for name, source in sources.items():
-        splits[name] = make_split(source.table, source.tasks, settings.split, experiment.seed)
+        splits[name] = make_split(source.table, source.tasks, settings.split)
         for task in source.tasks:
             fitted[task.name] = fit_task(source.table, task, splits[name].rows("train"))
         findings += lint(source.table, source.tasks, splits[name], inputs)
@@ -147,35 +147,18 @@ def encode(prepared: Prepared, sources: Mapping[str, Source], device: torch.devi
     return TrainingData(parts["train"], parts["validation"], tasks, fitted)
 
 
-def check_same(experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder) -> None:
-    """Refuses to go on with a Run that was started with other settings or other data.
-
-    Raises:
-        RunError: names the first setting, or the table, that differs.
-    """
-    before, _ = read_yaml(folder / "config.yaml")
-    different = _first_difference(_without_path(before), _without_path(experiment.written()))
-    if different:
-        key, old, new = different
-        raise RunError(
-            f"{folder.path} holds a Run with other settings: {key} is {old!r} there and {new!r} now; "
-            f"choose another folder, or the same settings"
-        )
-    for name, record in folder.read_json("run.json")["tables"].items():
-        if name not in sources or sources[name].table.fingerprint() != record["fingerprint"]:
-            raise RunError(f"{folder.path} holds a Run on other data (table {name!r}); choose another folder")
-
-
 def _inputs(settings: DataSettings, sources: Mapping[str, Source]) -> list[str]:
     """The input columns, which every table must have."""
     found: list[str] | None = None
+    # A target of one table's task is no input of another's either.
+    tasks = [task for source in sources.values() for task in source.tasks]
+    targets = {column: task.name for task in tasks for column in task.columns}
     for name, source in sources.items():
         known = source.table.columns
         for column in settings.inputs or ():
             if column not in known:
                 raise SchemaError(f"inputs: there is no column {column!r}; {nearest(column, known)}")
-        here = list(settings.inputs or default_inputs(source.table, source.tasks, settings.ignore, settings.split))
-        targets = {column: task.name for task in source.tasks for column in task.columns}
+        here = list(settings.inputs or default_inputs(source.table, tasks, settings.ignore, settings.split))
         for column in here:
             if column in targets:
                 raise ConfigError(f"data.inputs: {column!r} is the target of task {targets[column]!r}; take it out")
@@ -212,12 +195,15 @@ def _split_bytes(splits: Mapping[str, Split]) -> bytes:
 def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
     """The papers of all that was chosen."""
     classes: list[Any] = [type(task) for task in experiment.tasks]
-    classes += [
-        blueprint.encoder.constructor,
-        experiment.sharing.constructor,
-        experiment.balancer.constructor,
-    ]
+    classes += [blueprint.encoder.constructor, experiment.sharing.constructor, experiment.balancer.constructor]
     keys = [key for cls in classes if (key := getattr(cls, "paper", None))]
+    data = experiment.data
+    if blueprint.spec.numbers and data.preprocess.numbers == "robust":
+        keys.append("holzmuller2024")
+    if blueprint.encoder.settings.get("numbers", "linear") != "linear":
+        keys.append("gorishniy2022")
+    if data.split.stratify and not (data.split.by_time or data.split.column):
+        keys.append("sechidis2011")
     return list(dict.fromkeys(keys))
 
 
@@ -228,20 +214,6 @@ def _with_absolute_path(values: dict[str, Any]) -> dict[str, Any]:
         return values
     found = {name: absolute(one) for name, one in path.items()} if isinstance(path, Mapping) else absolute(path)
     return values | {"data": values["data"] | {"path": found}}
-
-
-def _without_path(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**values, "data": {k: v for k, v in (values.get("data") or {}).items() if k != "path"}}
-
-
-def _first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in [*old, *(k for k in new if k not in old)]:
-            found = _first_difference(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-            if found:
-                return found
-        return None
-    return None if old == new else (path, old, new)
 
 
 def absolute(path: str | Path | None) -> str | None:

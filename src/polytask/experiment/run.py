@@ -4,8 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,21 @@ import pandas as pd
 import torch
 
 import polytask
+from polytask.balance import BALANCERS
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
+from polytask.experiment.machine import own_state, pick_device
 from polytask.experiment.prepare import (
     ALL,
     Prepared,
     Source,
     absolute,
-    check_same,
     encode,
     load_sources,
     prepare,
     read_prepared,
 )
+from polytask.experiment.resume import check_same, without_path
 from polytask.model import seed_of
 from polytask.runs import (
     FORMAT,
@@ -83,7 +84,7 @@ def run(
             else:
                 check_same(experiment, sources, target)
             prepared = read_prepared(target)
-            _tell(prepared, sources, say)
+            _tell(experiment, prepared, sources, say)
             if state != "finished":
                 _train(experiment, prepared, sources, target, quiet)
     except BaseException:
@@ -96,34 +97,13 @@ def run(
 def default_folder(experiment: Experiment, sources: Mapping[str, Source]) -> Path:
     """`runs/<tasks>-<digest>`: the same settings and data always meet the same folder."""
     content = [
-        experiment.written(),
+        without_path(experiment.written()),
         {n: s.table.fingerprint() for n, s in sources.items()},
         polytask.__version__,
     ]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]
     names = "-".join(task.name for task in experiment.tasks[:3])[:60]
     return Path("runs") / f"{names}-{digest}"
-
-
-def pick_device(name: str) -> torch.device:
-    """The device that a setting names; `"auto"`: CUDA, then MPS, then CPU.
-
-    Raises:
-        ConfigError: no such device here.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"train.device: {name!r} cannot be used here ({reason}); use auto, cpu, cuda or mps"
-        ) from None
-    return device
 
 
 def _train(
@@ -133,7 +113,7 @@ def _train(
     device = pick_device(settings.device)
     began = time.time()
     progress = make_progress(quiet=quiet)
-    with _own_state(settings.threads, device):
+    with own_state(settings.threads, device):
         torch.manual_seed(seed_of(experiment.seed, "training"))
         data = encode(prepared, sources, device)
         session = _session(experiment, prepared, data, device)
@@ -153,10 +133,13 @@ def _session(experiment: Experiment, prepared: Prepared, data: TrainingData, dev
         raise ConfigError(
             f"train.batch_size={settings.batch_size}, but there are {largest} training rows; use at most {largest}"
         )
-    agenda = experiment.agenda(data.training, settings.batch_size_for(largest), experiment.seed)
     names = [task.name for task in experiment.tasks]
     generator = torch.Generator().manual_seed(seed_of(experiment.seed, "balancer"))
-    balancer = experiment.balancer(names, generator, engine=experiment.gradients).to(device)
+    try:  # settings that only the tasks or the tables show to be wrong
+        agenda = experiment.agenda(data.training, settings.batch_size_for(largest), experiment.seed)
+        balancer = experiment.balancer(names, generator, engine=experiment.gradients).to(device)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     session = Session(model, data, balancer, agenda, settings)
     if settings.compile:
         model.compile()
@@ -215,7 +198,7 @@ def _head(sources: Mapping[str, Source], state: str) -> dict[str, Any]:
     }
 
 
-def _tell(prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:
+def _tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:
     for name, split in prepared.splits.items():
         where = "" if name == ALL else f"{name}: "
         counts = split.counts()
@@ -226,18 +209,8 @@ def _tell(prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:
     for task in prepared.blueprint.tasks:
         if task.after:
             say(f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda")
+    balancer = experiment.balancer.constructor
+    if not experiment.agenda.constructor.balances and balancer is not BALANCERS["sum"]:
+        say(f"warning: balancer {balancer.__name__} has little to balance: this agenda trains one task a step")
     for finding in prepared.findings:
         say(f"warning: {finding.text}; {finding.remedy}")
-
-
-@contextmanager
-def _own_state(threads: int | None, device: torch.device) -> Iterator[None]:
-    """Leaves torch's global random state and number of threads as they were."""
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            yield
-    finally:
-        torch.set_num_threads(before)

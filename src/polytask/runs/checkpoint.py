@@ -123,6 +123,8 @@ def random_state() -> dict[str, Tensor]:
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state |= {f"cuda{k}": s for k, s in enumerate(torch.cuda.get_rng_state_all())}
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
     return state
 
 
@@ -133,3 +135,5 @@ def restore_random_state(state: Mapping[str, Tensor]) -> None:
         for k in range(torch.cuda.device_count()):
             if f"cuda{k}" in state:
                 torch.cuda.set_rng_state(state[f"cuda{k}"], k)
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])

@@ -49,6 +49,8 @@ def run_model(
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Outputs:
     """Every task's output for every row, in order. Call it within `evaluating(model)`."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: at least 1 row at a time")
     names = [task.name for task in tasks]
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
     sums = {name: [0.0, 0.0] for name in names}

@@ -9,15 +9,7 @@ import numpy as np
 import pandas as pd
 from safetensors.torch import load_file
 
-from polytask.data import (
-    Preprocessor,
-    Schema,
-    Split,
-    Table,
-    Targets,
-    TensorTable,
-    encode_targets,
-)
+from polytask.data import Preprocessor, Schema, Split, Table, Targets, TensorTable, encode_targets
 from polytask.errors import ConfigError, RunError, nearest
 from polytask.model import Blueprint, Model, count_parameters
 from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, run_model

@@ -87,6 +87,7 @@ class Ordinal(Task):
     order: Sequence[bool | int | float | str] | None = None
 
     kind: ClassVar[str] = "ordinal"
+    paper: ClassVar[str] = "cao2020"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("quadratic_kappa", on_present(_kappa)),
         Metric("accuracy", on_present(lambda output, target: float((ranks(output) == target).double().mean()))),

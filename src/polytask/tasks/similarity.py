@@ -95,6 +95,7 @@ class Similarity(Task):
     balance_pairs: bool = True
 
     kind: ClassVar[str] = "similarity"
+    paper: ClassVar[str] = "hadsell2006"
     uses_pairs: ClassVar[bool] = True
     metrics: ClassVar[tuple[Metric, ...]] = (Metric("roc_auc", on_present(pairs_auc)),)
 

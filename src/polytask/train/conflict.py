@@ -24,9 +24,11 @@ def gradient_cosines(model: Model, steps: list[Step], tasks: Mapping[str, Task])
     was_training = model.training
     model.eval()
     try:
-        losses: dict[str, Tensor] = {}
+        found: dict[str, Tensor] = {}
         for step in steps:
-            losses |= task_losses(model, step, tasks, nullcontext)
+            found |= task_losses(model, step, tasks, nullcontext)
+        # In the tasks' own order, so that a pair has one name in every epoch.
+        losses = {name: found[name] for name in tasks if name in found}
         if len(losses) < 2:
             return {}
         gradients = task_gradients(losses, shared, with_own=False)

@@ -193,5 +193,5 @@ def _kept_weights(folder: RunFolder, name: str) -> dict[str, torch.Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise RunError(
-            f"{path} is missing or damaged ({error}); remove the folder {folder.path} to train this Run from its beginning"
+            f"{path} is missing or damaged ({error}); remove the folder {folder.path} to train from the beginning"
         ) from error

@@ -12,8 +12,8 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from polytask.errors import ConfigError, nearest
 from polytask.train.settings import Training
 
-#: torch's optimisers that no model here can use: LBFGS needs a closure, SparseAdam sparse gradients only, and Muon takes
-#: matrices only, where every layer has a bias.
+#: torch's optimisers that no model here can use: LBFGS needs a closure, SparseAdam sparse gradients only, and Muon
+#: refuses all but matrices, where every layer has a bias.
 LEFT_OUT = frozenset({"LBFGS", "SparseAdam", "Muon"})
 #: torch's optimisers by their names in small letters.
 OPTIMIZERS: dict[str, Any] = {

@@ -51,7 +51,9 @@ class Totals:
     def add(self, losses: Mapping[str, Tensor], weights: Mapping[str, float], rows: int) -> None:
         """Takes in one step."""
         for name, loss in losses.items():
-            before, now = self.losses[name], loss.detach().double()
+            # Apple's GPUs have no float64.
+            wide = torch.float32 if loss.device.type == "mps" else torch.float64
+            before, now = self.losses[name], loss.detach().to(wide)
             self.losses[name] = now if before is None else before + now
             self.steps[name] += 1
             self.weights[name] += weights[name]

@@ -1,5 +1,7 @@
 """LeNet: the small convolutional network for pictures of digits."""
 
+from typing import ClassVar
+
 from torch import nn
 
 from polytask.encoders.base import Encoder
@@ -64,6 +66,8 @@ class LeNet(Encoder):
     Paper: LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition.
         Proceedings of the IEEE 1998.
     """
+
+    paper: ClassVar[str] = "lecun1998"
 
     def __init__(
         self,

@@ -1,0 +1,44 @@
+"""Whether a folder's Run may be gone on with: the same settings, on the same data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from polytask.errors import RunError
+from polytask.experiment.choices import Experiment
+from polytask.experiment.prepare import Source
+from polytask.runs import RunFolder
+from polytask.yaml_file import read_yaml
+
+
+def check_same(experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder) -> None:
+    """Refuses to go on with a Run that was started with other settings or other data.
+
+    Raises:
+        RunError: names the first setting, or the table, that differs.
+    """
+    before, _ = read_yaml(folder / "config.yaml")
+    different = _first_difference(without_path(before), without_path(experiment.written()))
+    if different:
+        key, old, new = different
+        raise RunError(
+            f"{folder.path} holds a Run with other settings: {key} is {old!r} there and {new!r} now; "
+            f"choose another folder, or the same settings"
+        )
+    for name, record in folder.read_json("run.json")["tables"].items():
+        if name not in sources or sources[name].table.fingerprint() != record["fingerprint"]:
+            raise RunError(f"{folder.path} holds a Run on other data (table {name!r}); choose another folder")
+
+
+def without_path(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A written experiment but for where its data are: what makes two Runs the same."""
+    return {**values, "data": {k: v for k, v in (values.get("data") or {}).items() if k != "path"}}
+
+
+def _first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(k for k in new if k not in old)]:
+            found = _first_difference(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+            if found:
+                return found
+        return None
+    return None if old == new else (path, old, new)
