@@ -30,7 +30,7 @@ class Entry:
 
     Attributes:
         name: as YAML and the command line write it.
-        summary: the first line of its documentation.
+        summary: the first sentence of its documentation.
         reads: what a balancer sees of the tasks, which is its cost class; empty for all else.
         paper: key of its publication; None where there is none.
         settings: names of its settings.
@@ -54,7 +54,8 @@ def entries(catalogue: str) -> list[Entry]:
     found = []
     for name, cls in CATALOGUES[catalogue].items():
         is_ours = cls.__module__.startswith("polytask.")
-        first = (cls.__doc__ or "").strip().splitlines()[0] if is_ours else f"torch.optim.{cls.__name__}"
+        paragraph = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
+        first = paragraph.split(". ")[0].removesuffix(".") if is_ours else f"torch.optim.{cls.__name__}"
         found.append(
             Entry(
                 name=name,

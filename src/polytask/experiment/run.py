@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,11 @@ import pandas as pd
 import torch
 
 import polytask
-from polytask.balance import BALANCERS
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
 from polytask.experiment.machine import own_state, pick_device
+from polytask.experiment.notices import Say, tell
 from polytask.experiment.prepare import (
-    ALL,
     Prepared,
     Source,
     absolute,
@@ -40,9 +39,6 @@ from polytask.runs import (
     run_model,
 )
 from polytask.train import Session, TrainingData, make_progress, train
-
-#: Takes the sentences a user should read before training starts.
-Say = Callable[[str], None]
 
 
 def run(
@@ -84,7 +80,7 @@ def run(
             else:
                 check_same(experiment, sources, target)
             prepared = read_prepared(target)
-            _tell(experiment, prepared, sources, say)
+            tell(experiment, prepared, sources, say)
             if state != "finished":
                 _train(experiment, prepared, sources, target, quiet)
     except BaseException:
@@ -196,21 +192,3 @@ def _head(sources: Mapping[str, Source], state: str) -> dict[str, Any]:
         "written": now,
         "tables": tables,
     }
-
-
-def _tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:
-    for name, split in prepared.splits.items():
-        where = "" if name == ALL else f"{name}: "
-        counts = split.counts()
-        say(f"{where}{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test rows")
-        dropped, rows = len(split.rows("dropped")), sources[name].table.num_rows
-        if dropped:
-            say(f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there")
-    for task in prepared.blueprint.tasks:
-        if task.after:
-            say(f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda")
-    balancer = experiment.balancer.constructor
-    if not experiment.agenda.constructor.balances and balancer is not BALANCERS["sum"]:
-        say(f"warning: balancer {balancer.__name__} has little to balance: this agenda trains one task a step")
-    for finding in prepared.findings:
-        say(f"warning: {finding.text}; {finding.remedy}")

@@ -152,8 +152,9 @@ def _cosines(session: Session) -> dict[str, float]:
 def _check_finite(session: Session, losses: Mapping[str, torch.Tensor]) -> None:
     for name, loss in losses.items():
         if not torch.isfinite(loss).all():
+            value = float(loss.detach())
             raise TrainingError(
-                f"the loss of task {name!r} became {float(loss)} in epoch {session.epoch + 1}: lower learning_rate "
+                f"the loss of task {name!r} became {value} in epoch {session.epoch + 1}: lower learning_rate "
                 f"({session.settings.learning_rate}), set clip_norm, or look for extreme values in its inputs or target"
             )
 

@@ -1,0 +1,59 @@
+"""What a user should read before training starts: rows, columns, settings without effect, what the lint found."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from polytask.balance import BALANCERS
+from polytask.experiment.choices import Experiment
+from polytask.experiment.prepare import ALL, Prepared, Source
+
+#: Takes the sentences, one by one.
+Say = Callable[[str], None]
+
+
+def tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:
+    """Says how rows and columns are read, what has no effect, and what the lint found."""
+    for name, split in prepared.splits.items():
+        where = "" if name == ALL else f"{name}: "
+        counts = split.counts()
+        say(f"{where}{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test rows")
+        dropped, rows = counts["dropped"], sources[name].table.num_rows
+        if dropped:
+            say(f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there")
+    for sentence in (*_columns(experiment, prepared, sources), *_without_effect(experiment, prepared)):
+        say(sentence)
+    for finding in prepared.findings:
+        say(f"warning: {finding.text}; {finding.remedy}")
+
+
+def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
+    """The input columns by kind, and the columns that are none though nobody said so."""
+    kinds: dict[str, list[str]] = {}
+    for name, kind in prepared.preprocessor.columns.items():
+        kinds.setdefault(kind, []).append(name)
+    yield "inputs: " + "; ".join(f"{len(names)} {kind} ({_listed(names)})" for kind, names in kinds.items())
+    constant = prepared.preprocessor.constant
+    if constant:
+        yield f"left out, constant in training: {_listed(constant)}"
+    table = next(iter(sources.values())).table
+    unread = [c.name for c in table.schema.columns if c.kind in ("text", "id", "vector", "other")]
+    unread = [name for name in unread if name not in experiment.data.ignore]
+    if unread and experiment.data.inputs is None:
+        shown = _listed([f"{name}: {table.kind(name)}" for name in unread])
+        yield f"left out, of a kind that is no input yet ({shown}); see data.kinds and data.ignore"
+
+
+def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]:
+    for task in prepared.blueprint.tasks:
+        if task.after:
+            yield f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda"
+    balancer = experiment.balancer.constructor
+    if balancer is BALANCERS["sum"]:
+        return
+    if not experiment.agenda.constructor.balances:
+        yield f"warning: balancer {balancer.__name__} has little to balance: this agenda trains one task a step"
+    elif balancer.scales == "gradients" and not list(prepared.blueprint.build().shared_parameters()):
+        yield f"warning: balancer {balancer.__name__} has no effect: these tasks share no parameters"
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f", … {len(names) - most} more" if len(names) > most else "")

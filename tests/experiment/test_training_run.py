@@ -1,0 +1,459 @@
+"""One training, from its arguments to its folder: each setting trains, and is in the record."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import polytask as pt
+from polytask.errors import ConfigError, RunError, SchemaError
+from polytask.experiment import Experiment, run
+from polytask.experiment.run import default_folder, load_sources
+from polytask.runs import read_checkpoint
+from polytask.yaml_file import read_yaml
+
+
+def written(trained):
+    return read_yaml(trained.path / "config.yaml")[0]
+
+
+def weights_of(trained, name="mean"):
+    return trained.model(name).state_dict()
+
+
+def same_weights(one, other):
+    return all(torch.equal(a, b) for a, b in zip(weights_of(one).values(), weights_of(other).values(), strict=True))
+
+
+# Settings ------------------------------------------------------------------------------------------------------------
+
+SETTINGS = {
+    "bfloat16": {"precision": "bfloat16"},
+    "clip_value": {"clip_value": 1e-4, "optimizer": "sgd"},
+    "clip_norm": {"clip_norm": 1e-3, "optimizer": "sgd"},
+    "ema": {"ema": 0.9},
+    "weight_decay": {"weight_decay": 0.5, "optimizer": "sgd"},
+    "cosine": {"schedule": "cosine", "warmup": 0.2},
+    "optimizer": {"optimizer": {"rmsprop": {"momentum": 0.5}}},
+    "pcgrad": {"balancer": "pcgrad"},
+    "cagrad": {"balancer": {"cagrad": {"c": 0.3}}, "gradients": pt.Engine(chunk=64)},
+    "independent": {"sharing": "independent"},
+    "alternating": {"agenda": {"alternating": {"order": "round_robin"}}},
+    "preprocess": {"preprocess": {"numbers": "standard"}},
+    "seed": {"seed": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(96, 3))
+    frame = pd.DataFrame(x, columns=["rooms", "age", "distance"])
+    frame["price"], frame["sold"] = x @ [3.0, -1.0, 0.5], np.where(x[:, 0] > 0, "yes", "no")
+
+    def fitted(**settings):
+        folder = tmp_path_factory.mktemp("runs") / "run"
+        tiny = {"epochs": 2, "batch_size": 32, "encoder": {"mlp": {"widths": [8, 4]}}, "quiet": True}
+        return pt.fit(frame, [pt.Regression("price"), pt.Classification("sold")], folder=folder, **{**tiny, **settings})
+
+    return fitted, fitted(), fitted(optimizer="sgd")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_trains_changes_the_model_and_is_in_the_record(name, plain):
+    fitted, adamw, sgd = plain
+    trained = fitted(**SETTINGS[name])
+    config = written(trained)
+    flat = {**config, **config["train"], **config["data"]}
+    for key, value in SETTINGS[name].items():
+        assert flat[key] == ({"chunk": 64} if key == "gradients" else value)
+    reference = sgd if "optimizer" in SETTINGS[name] and SETTINGS[name]["optimizer"] == "sgd" else adamw
+    if name == "independent":
+        assert not list(trained.model().shared_parameters())
+    else:
+        assert not same_weights(trained, reference)
+    assert all(torch.isfinite(value).all() for value in weights_of(trained).values())
+    assert len(trained.history) == 2
+    assert set(trained.metrics["validation"]) == {"price", "sold"}
+
+
+def test_cosine_is_in_the_history(fit):
+    rates = fit(schedule="cosine", epochs=3).history["learning_rate"].tolist()
+    assert rates[0] > rates[1] > rates[2]
+    assert rates[2] == pytest.approx(0, abs=1e-12)
+
+
+def test_plateau_lowers_the_learning_rate(fit, monkeypatch):
+    from polytask.train.selection import Selection
+
+    monkeypatch.setattr(Selection, "watched", lambda self, skills: 0.5)
+    trained = fit(schedule="plateau", epochs=5, early_stopping={"patience": 4})
+    assert trained.history["learning_rate"].tolist() == pytest.approx([1e-3] * 4 + [1e-4])
+
+
+def test_ema_weights_are_the_ones_that_are_kept(fit):
+    trained = fit(ema=0.9, epochs=1)
+    state = read_checkpoint(trained.path / "checkpoint")
+    kept = weights_of(trained)
+    assert all(torch.equal(kept[name], state["average"][f"module.{name}"]) for name in kept)
+    assert not all(torch.equal(kept[name], state["model"][name]) for name in kept)
+
+
+def test_threads_are_set_recorded_and_given_back(fit):
+    before = torch.get_num_threads()
+    trained = fit(threads=2)
+    assert torch.get_num_threads() == before
+    assert json.loads((trained.path / "environment.json").read_text())["threads"] == 2
+    assert read_checkpoint(trained.path / "checkpoint")["threads"] == 2
+
+
+def test_the_model_is_compiled_where_that_is_asked_for(fit, monkeypatch):
+    from polytask.model import Model
+
+    calls = []
+    monkeypatch.setattr(Model, "compile", lambda self: calls.append(self.tasks))
+    assert written(fit(compile=True))["train"]["compile"] is True
+    assert calls == [("price", "sold")]
+    fit(folder="other")
+    assert len(calls) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
+def test_compiled(fit, houses, tmp_path):
+    """In a process of its own: torch.compile cannot trace through the shape checks of these tests."""
+    houses.to_csv(tmp_path / "d.csv", index=False)
+    settings = ["--set", "encoder={mlp: {widths: [8, 4]}}", "--set", "train.batch_size=32", "--epochs", "1"]
+    command = [sys.executable, "-m", "polytask", "fit", "d.csv", "-t", "price", "-t", "sold", "-q", *settings]
+    for name, compiled in (("compiled", "true"), ("plain", "false")):
+        more = ["-o", name, "--set", f"train.compile={compiled}"]
+        subprocess.run([*command, *more], cwd=tmp_path, check=True, capture_output=True, timeout=500)
+    one, other = pt.load(tmp_path / "compiled"), pt.load(tmp_path / "plain")
+    assert set(weights_of(one)) == set(weights_of(other)), "the names are those of the model itself"
+    for a, b in zip(weights_of(one).values(), weights_of(other).values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_a_device_that_is_not_there(fit, tmp_path):
+    with pytest.raises(ConfigError, match=r"train\.device: 'gpu9' cannot be used here .* use auto, cpu, cuda or mps"):
+        fit(device="gpu9")
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_that_only_tasks_and_tables_show_to_be_wrong(fit, tmp_path):
+    with pytest.raises(ConfigError, match="fixed: it needs a weight for every task"):
+        fit(balancer="fixed")
+    with pytest.raises(ConfigError, match="steps has no effect with order='proportional'"):
+        fit(agenda={"alternating": {"steps": 3}})
+    with pytest.raises(ConfigError, match=r"batch_size=4096, but there are \d+ training rows"):
+        fit(batch_size=4096)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_task_stops_while_the_other_goes_on(fit, monkeypatch):
+    from polytask.train import loop
+
+    real, calls = loop.validate, []
+
+    def validate(session):
+        calls.append(1)
+        scores = real(session)
+        scores["price"]["skill"] = -float(len(calls))
+        scores["sold"]["skill"] = float(len(calls))
+        return scores
+
+    monkeypatch.setattr(loop, "validate", validate)
+    trained = fit(epochs=6, early_stopping={"patience": 2, "per_task": True})
+    assert trained.history["active"].tolist() == [["price", "sold"]] * 2 + [["sold"]] * 4
+    losses = trained.history["training_loss.price"]
+    assert losses.notna().tolist() == [True] * 3 + [False] * 3
+    assert trained.history["improved"].tolist()[0] == ["mean", "price", "sold"]
+    assert all(improved == ["sold"] for improved in trained.history["improved"][1:])
+
+
+# What it leaves alone ------------------------------------------------------------------------------------------------
+
+
+def test_global_random_state_and_modes_are_left_alone(fit, houses):
+    frame = houses.copy()
+    random.seed(4)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), torch.is_grad_enabled()  # noqa: NPY002
+    fit()
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+    assert torch.is_grad_enabled() is before[2]
+    pd.testing.assert_frame_equal(frame, houses)
+
+
+def test_the_same_seed_gives_the_same_run(fit):
+    one, other = fit(folder="a"), (torch.manual_seed(77), fit(folder="b"))[1]
+    assert (one.path / "weights/mean.safetensors").read_bytes() == (other.path / "weights/mean.safetensors").read_bytes()
+    timing = ["timing.seconds", "timing.rows_per_second"]
+    pd.testing.assert_frame_equal(one.history.drop(columns=timing), other.history.drop(columns=timing))
+
+
+def test_no_test_row_is_read_before_the_test_part_is_opened(fit, houses, monkeypatch):
+    from polytask.data import Preprocessor
+    from polytask.experiment import prepare
+    from polytask.runs import run as run_module
+
+    read = []
+    real_targets, real_inputs, real_fit = prepare.encode_targets, Preprocessor.transform, prepare.fit_task
+
+    def encode_targets(table, tasks, fitted, rows):
+        read.extend(rows)
+        return real_targets(table, tasks, fitted, rows)
+
+    def transform(self, table, rows=None):
+        read.extend(range(table.num_rows) if rows is None else rows)
+        return real_inputs(self, table, rows)
+
+    def fit_task(table, task, rows):
+        read.extend(rows)
+        return real_fit(table, task, rows)
+
+    for module in (prepare, run_module):
+        monkeypatch.setattr(module, "encode_targets", encode_targets)
+    monkeypatch.setattr(prepare, "fit_task", fit_task)
+    monkeypatch.setattr(Preprocessor, "transform", transform)
+    trained = fit()
+    test = set(trained.split().rows("test").tolist())
+    assert test
+    assert read
+    assert not test & set(map(int, read))
+    trained.predict(houses.iloc[trained.split().rows("train")])
+    assert trained.metrics["test"] is trained.metrics["test_opened"] is None
+    assert not (trained.path / "predictions/test.parquet").exists()
+    read.clear()
+    trained.evaluate()
+    assert set(map(int, read)) == test
+
+
+def test_a_run_folder_holds_no_pickle_and_what_it_should(fit):
+    trained = fit()
+    trained.evaluate()
+    files = {p.relative_to(trained.path).as_posix(): p for p in trained.path.rglob("*") if p.is_file()}
+    assert {Path(name).suffix for name in files if name != ".lock"} == {
+        ".json", ".jsonl", ".yaml", ".parquet", ".safetensors", ".bib",
+    }  # fmt: skip
+    for name, path in files.items():
+        head = path.read_bytes()[:2]
+        assert head[:1] != b"\x80", name  # a pickle's first opcode
+        assert head != b"PK", name  # a zip, as torch.save writes
+    assert {f"weights/{name}.safetensors" for name in ("mean", "price", "sold")} <= set(files)
+    assert str(Path.home()) not in (trained.path / "environment.json").read_text()
+
+
+def test_what_was_used_can_be_cited(fit):
+    text = fit(balancer="pcgrad").cite()
+    assert "yu2020" in text
+    assert "caruana1997" in text
+
+
+# Notices -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_setting_without_effect_is_said(fit, houses, tmp_path):
+    said = []
+    tasks = (pt.Regression("price"), pt.Classification("sold", after=["price"]))
+    values = {
+        "tasks": {"price": {"kind": "regression"}, "sold": {"kind": "classification", "after": ["price"]}},
+        "train": {"epochs": 1},
+        "balancer": "pcgrad",
+        "agenda": "alternating",
+    }
+    experiment = Experiment.read(values)
+    assert experiment.tasks == tasks
+    houses.loc[0, ["price", "sold"]] = None
+    run(experiment, data=houses, folder=tmp_path / "run", quiet=True, say=said.append)
+    assert "warning: task 'sold': after=['price'] has no effect under this agenda" in said
+    assert any(s.startswith("warning: balancer PCGrad has little to balance") for s in said)
+    assert any("1 of 96 rows are left out: every target is missing there" in s for s in said)
+    assert any("training" in s and "validation" in s and "test rows" in s for s in said)
+
+
+def test_quiet_says_nothing(fit, capsys):
+    fit()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_notices_and_lines_go_to_the_error_stream(houses, tasks, tmp_path, capsys):
+    pt.fit(houses, tasks, folder=tmp_path / "run", epochs=1, encoder={"mlp": {"widths": [4]}})
+    out, err = capsys.readouterr()
+    assert not out
+    assert "66 training, 15 validation, 15 test rows" in err or "training," in err
+    assert "epoch 1/1" in err
+
+
+# The same folder again -----------------------------------------------------------------------------------------------
+
+
+def test_called_again_it_is_not_trained_again(fit, monkeypatch):
+    first = fit()
+    monkeypatch.setattr(sys.modules["polytask.experiment.run"], "train", lambda *_: pytest.fail("trained again"))
+    again = fit()
+    assert same_weights(first, again)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"epochs": 5}, r"other settings: train\.epochs is 2 there and 5 now"),
+        ({"learning_rate": 1e-5}, r"train\.learning_rate is None there and 1e-05 now"),
+        ({"balancer": "pcgrad"}, r"balancer is 'sum' there and 'pcgrad' now"),
+        ({"seed": 3}, r"seed is 0 there and 3 now"),
+        ({"ignore": ["age"]}, r"data\.ignore is None there and \['age'\] now"),
+        ({"wanted": [pt.Regression("price")]}, r"tasks\.sold is .* there and None now"),
+        ({"encoder": {"mlp": {"widths": [9]}}}, r"encoder\.mlp\.widths is \[8, 4\] there and \[9\] now"),
+    ],
+)
+def test_other_settings_are_refused(fit, settings, says):
+    trained = fit()
+    before = {p: p.read_bytes() for p in trained.path.rglob("*") if p.is_file()}
+    with pytest.raises(RunError, match=says):
+        fit(**settings)
+    assert before == {p: p.read_bytes() for p in trained.path.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("settings", [{"learning_rate": 1e-5}, {"split": {"validation": 1 / 3}}, {"kinds": {"age": "number"}}])
+def test_the_same_settings_are_the_same_after_writing(fit, settings):
+    assert same_weights(fit(**settings), fit(**settings))
+
+
+def test_other_data_are_refused(fit, houses):
+    fit()
+    with pytest.raises(RunError, match=r"holds a Run on other data \(table 'all'\)"):
+        fit(houses.assign(age=0.5 + houses["age"]))
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Ctrl-C at the step of this number, once."""
+    from polytask.train import loop
+
+    def at(number):
+        real, calls = loop.training_step, []
+
+        def step(*args, **kwargs):
+            calls.append(1)
+            if len(calls) == number:
+                raise KeyboardInterrupt
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(loop, "training_step", step)
+
+    return at
+
+
+def test_an_interrupted_training_goes_on(fit, interrupt, tmp_path):
+    whole = fit(folder="whole", epochs=4)
+    interrupt(8)
+    with pytest.raises(KeyboardInterrupt):
+        fit(folder="cut", epochs=4)
+    with pytest.raises(RunError, match="is no finished Run"):
+        pt.load(tmp_path / "cut")
+    assert same_weights(fit(folder="cut", epochs=4), whole)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:30])])
+def test_kept_weights_that_are_gone_are_named(fit, interrupt, tmp_path, damage):
+    interrupt(8)
+    with pytest.raises(KeyboardInterrupt):
+        fit(epochs=4)
+    damage(tmp_path / "run/weights/price.safetensors")
+    with pytest.raises(RunError, match=r"price\.safetensors is missing or damaged .* to train from the beginning"):
+        fit(epochs=4)
+
+
+def test_the_folders_name_depends_on_settings_and_data_alone(houses, tasks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    houses.to_csv("d.csv", index=False)
+
+    def name(path, **values):
+        kinds = {"price": {"kind": "regression"}, "sold": {"kind": "classification"}}
+        experiment = Experiment.read({"data": {"path": path}, "tasks": kinds, **values})
+        return default_folder(experiment, load_sources(experiment))
+
+    assert name("d.csv") == name("./d.csv") == name(str(tmp_path / "d.csv"))
+    assert name("d.csv").parts[0] == "runs"
+    assert name("d.csv").name.startswith("price-sold-")
+    assert name("d.csv") != name("d.csv", seed=1)
+    houses.assign(age=1.0 + houses["age"]).to_csv("e.csv", index=False)
+    assert name("d.csv") != name("e.csv")
+
+
+# Data ----------------------------------------------------------------------------------------------------------------
+
+
+def test_config_yaml_repeats_its_run_from_anywhere(houses, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    houses.to_csv("d.csv", index=False)
+    values = {"data": {"path": "d.csv"}, "tasks": {"price": {"kind": "regression"}}, "train": {"epochs": 1}}
+    first = run(Experiment.read(values), folder="run", quiet=True)
+    folder = first.path.resolve()
+    monkeypatch.chdir(tmp_path)
+    again = run(Experiment.read(*read_yaml(folder / "config.yaml")), folder="again", quiet=True)
+    assert same_weights(pt.load(folder), again)
+    assert pt.load(folder).evaluate()["price"]["rows"] > 0
+
+
+def test_no_data():
+    with pytest.raises(ConfigError, match=r"there are no data: give a table, or data\.path"):
+        run(Experiment(tasks=(pt.Regression("price"),)))
+
+
+def test_a_table_for_each_task(fit, houses, tasks):
+    small = houses.sample(40, random_state=0).drop(columns="price")
+    trained = fit({"price": houses.drop(columns="sold"), "sold": small})
+    assert set(trained.schema) == {"price", "sold"}
+    assert len(trained.split("price").parts) == 96
+    assert len(trained.split("sold").parts) == 40
+    scores = trained.evaluate()
+    assert set(scores) == {"price", "sold"}
+    predicted = pd.read_parquet(trained.path / "predictions/test.parquet")
+    assert predicted.groupby("table").size().to_dict() == {
+        name: len(trained.split(name).rows("test")) for name in ("price", "sold")
+    }
+    assert trained.predict(small).columns.tolist() == ["price", "sold"]
+
+
+@pytest.mark.parametrize("agenda", ["joint", "alternating", {"alternating": {"order": "uniform", "steps": 9}}], ids=str)
+def test_tables_of_their_own_under_every_agenda(fit, houses, agenda):
+    trained = fit({"price": houses.drop(columns="sold"), "sold": houses.drop(columns="price").head(50)}, agenda=agenda)
+    assert trained.history[["training_loss.price", "training_loss.sold"]].notna().all(axis=None)
+
+
+def test_a_target_of_one_table_is_no_input_of_another(fit, houses):
+    trained = fit({"price": houses, "sold": houses.sample(50, random_state=1)})
+    assert set(trained._preprocessor().columns) == {"rooms", "age", "distance", "area"}
+    with pytest.raises(ConfigError, match="'sold' is the target of task 'sold'"):
+        fit({"price": houses, "sold": houses}, inputs=["age", "sold"], folder="other")
+
+
+def test_tables_that_do_not_fit_each_other(fit, houses):
+    with pytest.raises(ConfigError, match=r"there is a table for 'pirce', which is no task; did you mean 'price'"):
+        fit({"pirce": houses, "sold": houses})
+    with pytest.raises(ConfigError, match="task 'sold' has no table"):
+        fit({"price": houses})
+    with pytest.raises(SchemaError, match=r"different input columns: 'age' is not in all of them \(table 'sold'\)"):
+        fit({"price": houses, "sold": houses.drop(columns="age")})
+
+
+def test_a_path_for_each_task_in_yaml(houses, tmp_path):
+    houses.drop(columns="sold").to_csv(tmp_path / "p.csv", index=False)
+    houses.drop(columns="price").to_parquet(tmp_path / "s.parquet")
+    values = {
+        "data": {"path": {"price": str(tmp_path / "p.csv"), "sold": str(tmp_path / "s.parquet")}},
+        "tasks": {"price": {"kind": "regression"}, "sold": {"kind": "classification"}},
+        "train": {"epochs": 1},
+    }
+    run(Experiment.read(values), folder=tmp_path / "run", quiet=True)
+    assert set(pt.load(tmp_path / "run").evaluate()) == {"price", "sold"}
