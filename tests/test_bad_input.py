@@ -105,6 +105,9 @@ CASES = [
     Case("strange part", r"'part' says 'tset' in row 2", {"d.csv": with_cell("part", 2, "tset")}, "fit d.csv -t price --set data.split.column=part"),
     # choices
     Case("unknown balancer", r"unknown balancer 'pcgard'; did you mean 'pcgrad'", command="fit d.csv -t price --balancer pcgard"),
+    Case("a balancer without its weights", r"fixed: it needs a weight for every task: weights=\{'price': 1\.0\}", command="fit d.csv -t price --balancer fixed"),
+    Case("steps of a full pass", r"steps has no effect with order='proportional'", command="fit d.csv -t price --set agenda={alternating: {steps: 3}}"),
+    Case("data that are no section", r"data.*a mapping", command="fit d.csv -t price --set data=5"),
     Case("unknown sharing", r"unknown sharing 'mtl'; known: hard, independent", command="fit d.csv -t price --sharing mtl"),
     Case("unknown setting of a balancer", r"balancer.cagrad.cc.*unknown setting 'cc'", command="fit d.csv -t price --set balancer={cagrad: {cc: 1}}"),
     Case("wrong type of a setting", r"widths", command="fit d.csv -t price --set encoder={mlp: {widths: wide}}"),

@@ -173,7 +173,13 @@ def test_a_stage_that_is_not_there():
 
 
 def test_seeds_of_purposes():
-    seeds = [seed_of(0, "head", "a"), seed_of(0, "head", "b"), seed_of(0, "heada"), seed_of(1, "head", "a"), seed_of(0, "h", "eada")]
+    seeds = [
+        seed_of(0, "head", "a"),
+        seed_of(0, "head", "b"),
+        seed_of(0, "heada"),
+        seed_of(1, "head", "a"),
+        seed_of(0, "h", "eada"),
+    ]
     assert len(set(seeds)) == 5
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert seed_of(0, "training") == 586867452603190690, "the same on every machine, in every version"

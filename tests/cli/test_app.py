@@ -34,7 +34,9 @@ def config(folder):
 
 
 def test_fit_a_data_file(polytask, here):
-    shown = polytask("fit", "houses.csv", "-t", "price", "-t", "sold=sold_in_30_days:classification", "-o", "run", *TINY)
+    shown = polytask(
+        "fit", "houses.csv", "-t", "price", "-t", "sold=sold_in_30_days:classification", "-o", "run", *TINY
+    )
     run = pt.load(here / "run")
     assert [(t.name, t.kind, t.columns[0]) for t in run.tasks] == [
         ("price", "regression", "price"),
@@ -43,7 +45,13 @@ def test_fit_a_data_file(polytask, here):
     assert "56 training, 12 validation, 12 test rows" in shown.stderr
     assert "epoch 2/2" in shown.stderr
     assert "epoch 2/2" not in shown.stdout
-    for words in ("parameters", "price", "on validation rows", "next: polytask evaluate run", "polytask predict run ROWS"):
+    for words in (
+        "parameters",
+        "price",
+        "on validation rows",
+        "next: polytask evaluate run",
+        "polytask predict run ROWS",
+    ):
         assert words in shown.stdout
 
 
@@ -96,7 +104,9 @@ def test_fit_yaml_with_paths_beside_it(polytask, here):
     assert found["balancer"] == "pcgrad"
     assert os.path.isabs(found["data"]["path"])  # noqa: PTH117
     polytask("fit", "run/config.yaml", "-o", "again", "-q")
-    assert (here / "run/weights/mean.safetensors").read_bytes() == (here / "again/weights/mean.safetensors").read_bytes()
+    assert (here / "run/weights/mean.safetensors").read_bytes() == (
+        here / "again/weights/mean.safetensors"
+    ).read_bytes()
 
 
 def test_fit_json_is_strict_and_alone(polytask, here):
@@ -176,7 +186,15 @@ def test_evaluate_the_test_part_and_other_rows(polytask, here):
 
 def test_list(polytask):
     shown = polytask("list").stdout
-    for words in ("tasks\n", "balancers\n", "optimizers\n", "  pcgrad  ", "[reads gramian]", "torch.optim.SGD", "  alternating "):
+    for words in (
+        "tasks\n",
+        "balancers\n",
+        "optimizers\n",
+        "  pcgrad  ",
+        "[reads gramian]",
+        "torch.optim.SGD",
+        "  alternating ",
+    ):
         assert words in shown
     assert polytask("list", "balancers").stdout in shown
     assert "muon" not in shown
@@ -195,8 +213,9 @@ def tiny_demo(monkeypatch):
 
     digits = DEMOS["digits"]
     table = digits.table()
-    parts = [rows.head(48) for _, rows in table.groupby("part")]
-    small = replace(digits, table=lambda: pd.concat(parts), settings=lambda: {**digits.settings(), "epochs": 1})
+    few = pd.concat([rows.head(48) for _, rows in table.groupby("part")])
+    settings = {**digits.settings(), "epochs": 1, "batch_size": 16}
+    small = replace(digits, table=lambda: few, settings=lambda: settings)
     monkeypatch.setitem(DEMOS, "digits", small)
 
 

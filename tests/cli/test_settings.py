@@ -72,11 +72,11 @@ def test_kinds_are_known_before_tasks_are_inferred(data):
         (["train.epochs"], "write key=value"),
         (["=3"], "write key=value"),
         (["train=3"], r"train"),
-        (["train.epochs.more=3", "train.epochs=2"], r"train\.epochs"),
+        (["train.epochs=2", "train.epochs.more=3"], r"train\.epochs is 2, not a section"),
         (["data=5"], r"data.*mapping"),
         (["data.kinds=5"], r"data\.kinds.*mapping"),
         (["data.kinds.a=numbr"], r"unknown kind 'numbr'; did you mean 'number'"),
-        (["tasks.y.kind=regression"], r"column|there is no"),
+        (["tasks.y.kind=regresion"], r"tasks\.y\.kind: unknown kind of task 'regresion'"),
         (["tasks=3"], r"tasks"),
         (["trian.epochs=3"], r"unknown key 'trian'; did you mean 'train'"),
         (["balancer.cagrad.c=high"], r"balancer\.cagrad\.c"),
@@ -85,11 +85,7 @@ def test_kinds_are_known_before_tasks_are_inferred(data):
 )
 def test_settings_that_cannot_be(data, settings, says):
     with pytest.raises((ConfigError, SchemaError), match=says):
-        experiment, table = read_fit(data, ["a"], settings, {})
-        from polytask.experiment.prepare import load_sources, make_split
-
-        for source in load_sources(experiment, table).values():
-            make_split(source.table, source.tasks, experiment.data.split, 0)
+        read_fit(data, ["a"], settings, {})
 
 
 def test_a_yaml_has_its_own_tasks(data, tmp_path):

@@ -39,14 +39,16 @@ def test_many_odd_columns_at_once_and_an_odd_path(polytask, here):
     generator = np.random.default_rng(0)
     frame = pd.DataFrame({name: generator.normal(size=40) for name in ODD})
     frame.to_parquet(folder / "d #1: x.parquet")
-    polytask("init", folder / "d #1: x.parquet", "-t", "target=größe: m²", "-t", "other=a=b:c:regression", "-o", "o u t.yaml")
+    polytask(
+        "init", folder / "d #1: x.parquet", "-t", "target=größe: m²", "-t", "other=a=b:c:regression", "-o", "o u t.yaml"
+    )
     polytask("fit", "o u t.yaml", "-o", "run", "-q", "--epochs", "1", "--set", "encoder={mlp: {widths: [4]}}")
     run = pt.load("run")
     assert [(t.name, t.columns[0], t.kind) for t in run.tasks] == [
         ("target", "größe: m²", "regression"),
         ("other", "a=b:c", "regression"),
     ]
-    assert set(run.schema["all"].columns[k].name for k in range(len(ODD))) == set(ODD)
+    assert {column.name for column in run.schema["all"].columns} == set(ODD)
 
 
 def test_it_says_what_is_there(polytask, here):

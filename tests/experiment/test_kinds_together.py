@@ -73,7 +73,10 @@ def test_every_task_is_trained_and_judged(run):
 
 def test_missing_targets_are_counted_out_and_nothing_is_dropped(run, frame):
     split = run.split()
-    assert len(split.rows("dropped")) == frame[["price", "sold", "grade", "bright", "high", "tags", "who"]].isna().all(axis=1).sum()
+    assert (
+        len(split.rows("dropped"))
+        == frame[["price", "sold", "grade", "bright", "high", "tags", "who"]].isna().all(axis=1).sum()
+    )
     rows = split.rows("validation")
     for name in ("price", "sold", "grade", "who"):
         assert run.metrics["validation"][name]["rows"] == frame[name].iloc[rows].notna().sum() < len(rows)

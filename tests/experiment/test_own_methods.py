@@ -14,6 +14,8 @@ from polytask.sharing import SHARINGS, Hard, Sharing
 from polytask.train import AGENDAS, Joint
 from polytask.yaml_file import read_yaml
 
+ENGINE = pt.Engine()
+
 
 class Loudest(Balancer):
     """The largest loss gets all the weight but a little."""
@@ -21,7 +23,7 @@ class Loudest(Balancer):
     reads = frozenset({"losses"})
     scales = "losses"
 
-    def __init__(self, tasks, generator=None, *, engine=pt.Engine(), little: float = 0.1):
+    def __init__(self, tasks, generator=None, *, engine=ENGINE, little: float = 0.1):
         super().__init__(tasks, generator, engine=engine)
         self.little = little
 
@@ -108,10 +110,13 @@ def test_by_name_like_any_other(fit, registered):
 
 
 @pytest.mark.parametrize(
-    ("choice", "what"), [({"balancer": Loudest}, "BALANCERS"), ({"encoder": Numbers}, "ENCODERS"), ({"agenda": Twice}, "AGENDAS")]
+    ("choice", "what"),
+    [({"balancer": Loudest}, "BALANCERS"), ({"encoder": Numbers}, "ENCODERS"), ({"agenda": Twice}, "AGENDAS")],
 )
 def test_what_is_in_no_catalogue_could_not_be_loaded(fit, choice, what, tmp_path):
-    with pytest.raises(ConfigError, match=rf"is not in the catalogue, so a Run could not be loaded again; add it .* {what}\["):
+    with pytest.raises(
+        ConfigError, match=rf"is not in the catalogue, so a Run could not be loaded again; add it .* {what}\["
+    ):
         fit(**choice)
     assert not (tmp_path / "run").exists()
 

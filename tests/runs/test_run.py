@@ -89,7 +89,9 @@ def test_one_row_at_a_time(run, houses):
 
 def test_other_order_other_types_and_other_columns(run, houses):
     expected = run.predict(houses, probabilities=True)
-    changed = houses[houses.columns[::-1]].drop(columns=["price", "sold"]).assign(note="x", when=pd.Timestamp("2024-01-01"))
+    changed = (
+        houses[houses.columns[::-1]].drop(columns=["price", "sold"]).assign(note="x", when=pd.Timestamp("2024-01-01"))
+    )
     changed["rooms"] = changed["rooms"].astype("Float64")
     changed["floors"] = changed["floors"].astype(str)
     changed["age"] = changed["age"].astype(object)
@@ -180,7 +182,9 @@ def test_scores_agree_with_sklearn(run, houses):
     scores = run.evaluate(houses)
     found = run.predict(houses, probabilities=True)
     assert scores["price"]["r2"] == pytest.approx(r2_score(houses["price"], found["price"]), rel=1e-4)
-    assert scores["sold"]["roc_auc"] == pytest.approx(roc_auc_score(houses["sold"] == "yes", found["sold[yes]"]), rel=1e-4)
+    assert scores["sold"]["roc_auc"] == pytest.approx(
+        roc_auc_score(houses["sold"] == "yes", found["sold[yes]"]), rel=1e-4
+    )
     mean = houses["price"].iloc[run.split().rows("train")].mean()
     constant = r2_score(houses["price"], np.full(ROWS, mean))
     assert scores["price"]["skill"] == pytest.approx((scores["price"]["r2"] - constant) / (1 - constant), rel=1e-4)
@@ -246,7 +250,9 @@ def test_opening_a_part_of_it_is_recorded_but_not_kept(copied):
 
 
 def test_the_table_in_memory_is_wanted_again(copied, houses):
-    with pytest.raises(RunError, match=r"was trained on a table in memory \(all\); give its rows to evaluate, or pt\.load"):
+    with pytest.raises(
+        RunError, match=r"was trained on a table in memory \(all\); give its rows to evaluate, or pt\.load"
+    ):
         pt.load(copied.path).evaluate()
     with pytest.raises(RunError, match="the data of table 'all' are not those this Run was trained on"):
         pt.load(copied.path, data=houses.assign(age=1.0)).evaluate()
@@ -259,10 +265,14 @@ def test_a_file_that_is_gone_is_named(houses, tmp_path):
         tmp_path / "h.csv", [pt.Regression("price")], epochs=1, encoder={"mlp": {"widths": [4]}},
         folder=tmp_path / "run", quiet=True, split={"test": 0.0},
     )  # fmt: skip
-    with pytest.raises(RunError, match=r"this Run has no test rows \(all\); give rows to evaluate, or split with a test part"):
+    with pytest.raises(
+        RunError, match=r"this Run has no test rows \(all\); give rows to evaluate, or split with a test part"
+    ):
         trained.evaluate()
     (tmp_path / "h.csv").unlink()
-    with pytest.raises(RunError, match=r"the data of table 'all' cannot be read: .*h\.csv: there is no such file; give rows"):
+    with pytest.raises(
+        RunError, match=r"the data of table 'all' cannot be read: .*h\.csv: there is no such file; give rows"
+    ):
         pt.load(tmp_path / "run").evaluate()
 
 

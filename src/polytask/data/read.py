@@ -21,12 +21,12 @@ from polytask.data.table import Table
 from polytask.errors import SchemaError
 
 
-def read(path: str | Path, *, kinds: Mapping[str, str] | None = None) -> Table:
-    """A file as a Table; missing cells stay missing.
+def read(data: Any, *, kinds: Mapping[str, str] | None = None) -> Table:
+    """A file as a Table, or a DataFrame, Arrow table or Table as it is; missing cells stay missing.
 
     Args:
-        path: `.csv`, `.tsv` (also `.gz`), `.parquet`, `.arrow`, `.feather`, `.jsonl`, `.ndjson`, or a folder
-            of Parquet files (read in the order of their names; a subfolder `year=2024` gives a column
+        data: a table in memory, or the path of a file: `.csv`, `.tsv` (also `.gz`), `.parquet`, `.arrow`,
+            `.feather`, `.jsonl`, `.ndjson`, or a folder of Parquet files (read in the order of their names; a subfolder `year=2024` gives a column
             `year`). In CSV, empty cells and pandas' usual words for nothing ("NA", "null", "None", …) are
             missing, and a column without a name in the header (an index written along) is shown but is no
             input.
@@ -36,7 +36,9 @@ def read(path: str | Path, *, kinds: Mapping[str, str] | None = None) -> Table:
         SchemaError: no such file, an unknown ending, or a file that cannot be read whole; says what and
             where.
     """
-    path = Path(path)
+    if not isinstance(data, (str, Path)):
+        return Table.of(data, kinds=kinds)
+    path = Path(data)
     if path.is_dir():
         return Table(_read_folder(path), kinds=kinds, source=path)
     if not path.exists():

@@ -63,13 +63,13 @@ class Lines(Progress):
         self._first, self._began = session.epoch, time.monotonic()
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """Prints epoch, score, rows a second, and each task's loss and primary metric."""
+        """Prints epoch, score, rows a second, and each task's loss, primary metric and weight (where it is not 1)."""
         now = time.monotonic()
         rate = record["timing"]["rows_per_second"]
         left = (now - self._began) / (record["epoch"] - self._first) * (self._epochs - record["epoch"])
         tasks = "  ".join(
             f"{name}: loss {record['training_loss'].get(name, float('nan')):.4f} "
-            f"{metric} {record['validation'][name][metric]:.4f}"
+            f"{metric} {record['validation'][name][metric]:.4f}{_weight(record, name)}"
             for name, metric in self._metrics.items()
         )
         print(
@@ -78,6 +78,11 @@ class Lines(Progress):
             file=sys.stderr,
             flush=True,
         )
+
+
+def _weight(record: Mapping[str, Any], name: str) -> str:
+    weight = record["weights"].get(name, 1.0)
+    return "" if weight == 1.0 else f" weight {weight:.3f}"
 
 
 class LiveTable(Progress):
