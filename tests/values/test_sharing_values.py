@@ -44,7 +44,9 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("scheme", "settings", "tasks", "features", "shared", "source"), ROWS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("scheme", "settings", "tasks", "features", "shared", "source"), ROWS, ids=lambda value: str(value)[:40]
+)
 def test_known_features(scheme, settings, tasks, features, shared, source):
     sharing = scheme(Chain, tasks, torch.Generator(), **settings)
     found = sharing({NUMBERS: torch.tensor([[3.0, 1.0]])}, list(tasks))

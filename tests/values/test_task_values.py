@@ -77,7 +77,9 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("task", "cells", "output", "loss", "judged"), ROWS, ids=lambda value: getattr(value, "kind", ""))
+@pytest.mark.parametrize(
+    ("task", "cells", "output", "loss", "judged"), ROWS, ids=lambda value: getattr(value, "kind", "")
+)
 def test_known_values(task, cells, output, loss, judged):
     present = np.ones(cells.shape, dtype=bool)
     fitted = task.fit(cells, present)

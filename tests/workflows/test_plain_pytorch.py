@@ -11,7 +11,6 @@ from polytask.data import Preprocessor, Stream, Table, TensorTable, encode_targe
 from polytask.model import seed_of
 from polytask.runs import RunFolder, read_checkpoint
 
-
 BCE = torch.nn.functional.binary_cross_entropy_with_logits
 
 
