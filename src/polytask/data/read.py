@@ -26,10 +26,10 @@ def read(data: Any, *, kinds: Mapping[str, str] | None = None) -> Table:
 
     Args:
         data: a table in memory, or the path of a file: `.csv`, `.tsv` (also `.gz`), `.parquet`, `.arrow`,
-            `.feather`, `.jsonl`, `.ndjson`, or a folder of Parquet files (read in the order of their names; a subfolder `year=2024` gives a column
-            `year`). In CSV, empty cells and pandas' usual words for nothing ("NA", "null", "None", …) are
-            missing, and a column without a name in the header (an index written along) is shown but is no
-            input.
+            `.feather`, `.jsonl`, `.ndjson`, or a folder of Parquet files (read in the order of their names; a
+            subfolder `year=2024` gives a column `year`). In CSV, empty cells and pandas' usual words for
+            nothing ("NA", "null", "None", …) are missing, and a column without a name in the header (an index
+            written along) is shown but is no input.
         kinds: column name -> kind, where the inferred one is wrong.
 
     Raises:
