@@ -274,12 +274,12 @@ def targets(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for r in (r for r in rows if r["method"] == "hard"):
         margin = 2 * float(np.hypot(r["sd"] or 0.0, r["mlp_sd"]))
         is_score = r["metric"] == "AUC"
-        target = r["mlp"] - margin if is_score else r["mlp"] + margin
+        target = round(r["mlp"] - margin if is_score else r["mlp"] + margin, 5)
         found.append(
             {
                 "name": f"{r['data']}, {r['task']}: {r['metric']} of one shared model, beside the MLP's less 2 sd",
                 "value": r["mean"],
-                "target": round(target, 4),
+                "target": target,
                 "better": "higher" if is_score else "lower",
                 "met": r["mean"] >= target if is_score else r["mean"] <= target,
             }

@@ -100,6 +100,23 @@ def test_building_draws_nothing_from_the_global_state(encoder, sharing):
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
+def test_building_seeds_no_accelerator(monkeypatch):
+    seeded = []
+    for module in (torch.cuda, torch.xpu):
+        monkeypatch.setattr(module, "manual_seed_all", seeded.append)
+    monkeypatch.setattr(torch.mps, "manual_seed", seeded.append)
+    blueprint().build()
+    assert seeded == []
+
+
+@pytest.mark.gpu
+def test_building_draws_nothing_from_the_accelerator():
+    device = torch.accelerator.current_accelerator()
+    before = torch.get_device_module(device).get_rng_state()
+    blueprint().build()
+    assert torch.equal(before, torch.get_device_module(device).get_rng_state())
+
+
 @pytest.mark.parametrize(
     ("encoder", "sharing"),
     [

@@ -47,7 +47,7 @@ def test_command_line_door(houses):
     for line in commands[:3]:
         words = shlex.split(line)[1:]
         if words[0] == "fit":
-            words += ["--out", "runs/houses", "--epochs", "3", "--quiet"]
+            words += ["--epochs", "3", "--quiet"]
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, result.output
     assert len(pd.read_csv("predictions.csv")) == 20

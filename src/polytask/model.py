@@ -88,8 +88,12 @@ class Blueprint:
             ValueError: the encoder cannot read these inputs, or a head a stage; says which.
         """
 
+        def seed_layers(*labels: object) -> None:
+            # Not torch.manual_seed, which would seed every accelerator too.
+            torch.default_generator.manual_seed(seed_of(self.seed, *labels))
+
         def make_encoder(copy: int) -> Encoder:
-            torch.manual_seed(seed_of(self.seed, "encoder", copy))
+            seed_layers("encoder", copy)
             return self.encoder(self.spec)
 
         generator = torch.Generator().manual_seed(seed_of(self.seed, "sharing"))
@@ -98,7 +102,7 @@ class Blueprint:
             sharing = self.sharing(make_encoder, reads, generator)
             heads = {}
             for task in self.tasks:
-                torch.manual_seed(seed_of(self.seed, "head", task.name))
+                seed_layers("head", task.name)
                 heads[task.name] = task.head(self.fitted[task.name], sharing.widths)
         return Model(sharing, heads)
 

@@ -127,6 +127,56 @@ def test_a_penalty_has_to_be_a_finite_scalar(penalty: Tensor) -> None:
         Sum(["x"]).backward(net.losses("x"), shared=net.trunk.parameters(), penalty=penalty)
 
 
+def test_losses_that_nothing_reads_are_not_fetched_from_the_device() -> None:
+    w = nn.Parameter(torch.ones(2, device="meta"))  # a device whose numbers cannot be fetched
+    for balancer in (Sum(["x", "y"]), BALANCERS["fixed"](["x", "y"], weights=[0.5, 2.0])):
+        balancer.backward({"x": w.sum(), "y": w.square().sum()}, shared=[w])
+        assert w.grad.shape == (2,)
+    w = nn.Parameter(torch.ones(2))
+    for name in set(BALANCERS) - {"sum", "fixed"}:
+        with pytest.raises(ValueError, match="task 'y': its loss is nan"):
+            BALANCERS[name](["x", "y"]).backward({"x": w.sum(), "y": w.sum() * float("nan")}, shared=[w])
+
+
+def test_a_weight_of_zero_leaves_no_gradient_at_all() -> None:
+    net = Net()
+    fixed = BALANCERS["fixed"](["x", "y", "z"], weights=[1.0, 0.0, 2.0])
+    fixed.backward(net.losses(), shared=net.trunk.parameters())
+    assert all(p.grad is None for p in net.heads["y"].parameters())
+    found = net.gradients()
+    losses = net.losses()
+    (losses["x"] + 2 * losses["z"]).backward()
+    assert same(found, net.gradients())
+    assert fixed.backward(net.losses("y"), shared=net.trunk.parameters()) == {"y": 0.0}
+    assert all(p.grad is None for p in net.parameters())
+    penalty = net.trunk[0].weight.square().sum()
+    fixed.backward(net.losses("y"), shared=net.trunk.parameters(), penalty=penalty)
+    torch.testing.assert_close(net.trunk[0].weight.grad, 2 * net.trunk[0].weight)
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+def test_losses_may_reach_no_shared_parameter_where_that_is_allowed(name: str) -> None:
+    net, unreached = Net(), nn.Parameter(torch.ones(3))
+    balancer = BALANCERS[name](["x", "y", "z"], **settings(name))
+    if balancer.scales == "gradients":
+        with pytest.raises(ValueError, match="no loss reaches any of the shared parameters"):
+            balancer.backward(net.losses(), shared=[unreached])
+    weights = balancer.backward(net.losses(), shared=[unreached], allow_unreached=True)
+    found, factor = net.gradients(), weights if balancer.scales == "losses" else dict.fromkeys("xyz", 1.0)
+    sum(factor[k] * loss for k, loss in net.losses().items()).backward()
+    for got, wanted in zip(found, net.gradients(), strict=True):
+        torch.testing.assert_close(got, wanted)
+    assert unreached.grad is None
+
+
+def test_a_balancer_without_forward_cannot_be_built() -> None:
+    class Half(Balancer):
+        scales = "losses"
+
+    with pytest.raises(TypeError, match=r"abstract.*forward"):
+        Half(["x"])
+
+
 class NormBalanced(Balancer):
     """An own method in a few lines: reads G, scales losses."""
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import polytask as pt
 from polytask import __version__
 from polytask.cli import app
+from polytask.errors import ConfigError
 
 TINY = ["--epochs", "2", "--set", "encoder={mlp: {widths: [8]}}", "--set", "train.batch_size=16"]
 
@@ -121,7 +122,9 @@ def test_fit_json_is_strict_and_alone(polytask, here):
     assert found["validation"]["sold_in_30_days"]["roc_auc"] is None
     assert found["validation"]["price"]["rows"] == 10
     assert found["test"] is found["test_opened"] is None
-    assert shown.stderr == ""
+    assert "60 training, 10 validation, 10 test rows" in shown.stderr
+    assert found["dropped_rows"] == 0
+    assert {finding["what"] for finding in found["findings"]} >= {"leak"}
 
 
 # predict -------------------------------------------------------------------------------------------------------------
@@ -161,6 +164,15 @@ def test_predict_json(polytask, trained, new):
     assert len(rows) == 20
     assert set(rows[0]) == {"price", "sold"}
     assert strict(polytask("predict", trained, new, "--json", "-o", "p.csv").stdout) == {"written": "p.csv", "rows": 20}
+
+
+def test_predict_and_evaluate_where_they_are_told(polytask, trained, new):
+    expected = polytask("predict", trained, new).stdout
+    assert polytask("predict", trained, new, "--device", "cpu").stdout == expected
+    with pytest.raises(ConfigError, match="device: 'gpu7' cannot be used here"):
+        polytask("predict", trained, new, "--device", "gpu7")
+    with pytest.raises(ConfigError, match="device: 'gpu7' cannot be used here"):
+        polytask("evaluate", trained, trained.parent / "houses.csv", "--device", "gpu7")
 
 
 # evaluate ------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polytask.config import as_choice, written
-from polytask.encoders import ENCODERS, default_encoder
+from polytask.encoders import ENCODERS, Encoder, default_encoder
 from polytask.feature import CATEGORIES, NUMBERS, Feature, InputSpec
 
 TABLE = InputSpec(numbers=("a", "b", "c"), categories=(("d", 5), ("e", 4)))
@@ -73,6 +73,14 @@ def same(features, others):
 
 def test_every_encoder_has_a_case():
     assert set(SPECS) == set(SETTINGS) == set(ENCODERS)
+
+
+def test_an_encoder_without_a_constructor_cannot_be_built():
+    class Half(Encoder):
+        pass
+
+    with pytest.raises(TypeError, match=r"abstract.*__init__"):
+        Half(TABLE)
 
 
 def test_widths_are_the_channels_of_the_stages(built):

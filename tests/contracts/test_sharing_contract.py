@@ -5,7 +5,8 @@ import torch
 
 from polytask.encoders import ENCODERS
 from polytask.feature import CATEGORIES, NUMBERS, InputSpec
-from polytask.sharing import SHARINGS
+from polytask.sharing import SHARINGS, Sharing
+from polytask.tasks import Regression
 
 TABLE = InputSpec(numbers=("a", "b", "c"), categories=(("d", 5), ("e", 4)))
 PICTURE = InputSpec(images={"photo": (1, 16, 16)})
@@ -104,6 +105,30 @@ def test_dropping_tasks_at_inference_changes_no_output(built):
         alone = sharing(inputs_for(spec), [task])
         for one, other in zip(read(alone, task), read(together, task), strict=True):
             assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+@pytest.mark.parametrize("encoder", ["mlp", "lenet"])
+@pytest.mark.parametrize("reads", [-2, (0, -2), -1])
+def test_a_head_reads_the_same_stage_alone_and_together(sharing, encoder, reads):
+    """Counted from the end of the whole chain, not from where this task's part of it ends."""
+    stages = (reads,) if isinstance(reads, int) else reads
+    built, spec = build(sharing, encoder, {"early": stages, "late": (-1,)})
+    built.eval()
+    head = Regression("early", reads=reads).head({}, built.widths)
+    inputs, together = inputs_for(spec), built(inputs_for(spec), ["early", "late"])["early"]
+    assert torch.equal(head(built(inputs, ["early"])["early"]), head(together))
+    read = torch.cat([together[stage % len(built.widths)].pooled() for stage in stages], dim=1)
+    assert torch.equal(head.layers(read).squeeze(1), head(together))
+
+
+def test_a_scheme_that_lacks_a_part_cannot_be_built():
+    class Half(Sharing):
+        def task_parameters(self, task):
+            return iter(())
+
+    with pytest.raises(TypeError, match=r"abstract.*__init__.*forward"):
+        Half(None, {}, None)
 
 
 def test_no_row_influences_another_in_evaluation(built):

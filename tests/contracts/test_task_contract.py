@@ -13,7 +13,7 @@ from torch import nn
 from polytask.config import build, plain
 from polytask.errors import SchemaError
 from polytask.feature import Feature
-from polytask.tasks import TASKS
+from polytask.tasks import TASKS, Task
 
 ROWS = 24
 RNG = np.random.default_rng(5)
@@ -38,13 +38,13 @@ CASES = {
         ({"class_weight": {"mid": 3.0}}, TEXTS),
         ({"label_smoothing": 0.2}, FEW.astype(float)),
     ],
-    "multilabel": [({"columns": ("a", "b", "c")}, COLUMNS), ({}, TAGS)],
+    "multilabel": [({"columns": ("a", "b", "c")}, COLUMNS), ({"class_weight": "balanced"}, TAGS)],
     "regression": [
         ({}, RNG.normal(1e3, 7, ROWS)),
         ({"criterion": "mae"}, RNG.integers(0, 50, ROWS)),
         ({"criterion": "huber", "delta": 0.5}, RNG.exponential(3, ROWS)),
     ],
-    "ordinal": [({}, FEW), ({"order": ("low", "mid", "high", "top")}, TEXTS)],
+    "ordinal": [({}, FEW), ({"order": ("low", "mid", "high", "top"), "class_weight": "balanced"}, TEXTS)],
     "similarity": [
         ({"dim": 8}, TEXTS),
         ({"dim": 8, "normalize": False, "balance_pairs": False}, FEW),
@@ -109,6 +109,14 @@ def test_every_kind_has_a_case():
     assert all(cls.kind == kind for kind, cls in TASKS.items())
 
 
+def test_a_kind_that_lacks_a_part_cannot_be_built():
+    class Half(Task):
+        metrics = ()
+
+    with pytest.raises(TypeError, match=r"abstract.*constant.*decode.*encode.*fit.*head.*loss"):
+        Half("half")
+
+
 def test_settings_are_written_and_read_again(given_):
     written = json.loads(json.dumps(plain(given_.task)))
     assert build(type(given_.task), written) == given_.task
@@ -132,7 +140,7 @@ def test_missing_cells_are_missing(given_):
     )
 
 
-@pytest.mark.parametrize("reads", [-1, 0, (0, 1)])
+@pytest.mark.parametrize("reads", [-1, -2, (0, 1)])
 @pytest.mark.parametrize("hidden", [(), (5,)])
 def test_head_reads_its_stages_and_learns(given_, reads, hidden):
     task = replace(given_.task, reads=reads, hidden=hidden)
@@ -245,6 +253,17 @@ def test_cell_weights_are_finite_and_of_the_targets_shape(given_):
     assert weight.dtype == torch.float32
     assert torch.isfinite(weight).all()
     assert (weight >= 0).all()
+
+
+def test_balanced_cells_count_alike_by_class(given_):
+    """Where classes are balanced, each has the same share of the weight, and a cell weighs 1 in the mean."""
+    if getattr(given_.task, "class_weight", None) != "balanced":
+        pytest.skip("no balanced classes")
+    weight = given_.task.cell_weight(given_.target, given_.kept, given_.fitted)
+    by_column = (cells.reshape(ROWS, -1).T for cells in (given_.target, given_.kept, weight))
+    for target, kept, weights in zip(*by_column, strict=True):
+        shares = [weights[kept & (target == value)].sum() for value in target[kept].unique()]
+        torch.testing.assert_close(torch.stack(shares), (kept.sum() / len(shares)).expand(len(shares)))
 
 
 def test_a_perfect_output_has_skill_one(given_):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from polytask.data import Finding, SplitSettings, Table, default_inputs, lint, make_split
+from polytask.data import Finding, SplitSettings, Table, default_inputs, lint, lint_across, make_split
 from polytask.data.association import aucs, explained, out_of_fold, r_squared
 from polytask.tasks import Classification, Multilabel, Regression, Similarity
 
@@ -105,6 +105,21 @@ def test_repeated_rows_across_parts_are_counted():
     assert findings(few, [Classification("y")]) == []
 
 
+def test_rows_repeated_across_tables_are_counted():
+    frame = pd.DataFrame({"x": RNG.integers(0, 10**6, N), "c": RNG.choice(["a", "b"], N), "y": Y, "r": R})
+    tables = {"y": Table(frame), "r": Table(frame.sample(frac=1, random_state=0).astype({"x": float}))}
+    tasks = {"y": Classification("y"), "r": Regression("r")}
+    splits = {name: make_split(table, [tasks[name]], SplitSettings()) for name, table in tables.items()}
+    found = lint_across(tables, splits, ["x", "c"])
+    assert [finding.what for finding in found] == ["duplicates"] * 4
+    assert "of 150 validation rows of table 'y'" in found[0].text
+    assert "training row of another table" in found[0].text
+    assert "by_group" in found[0].remedy
+    others = {"y": tables["y"], "r": Table(frame.assign(x=-1 - frame["x"]))}
+    assert lint_across(others, splits, ["x", "c"]) == []
+    assert lint_across({"y": tables["y"]}, splits, ["x", "c"]) == []
+
+
 def test_constant_missing_and_few():
     said = ["train"] * 900 + ["valid"] * 50 + ["test"] * 50
     y = np.array(["a"] * 450 + ["b"] * 450 + ["c"] * 50 + ["a"] * 50)
@@ -116,11 +131,34 @@ def test_constant_missing_and_few():
         ("class-missing", "y", "y"),
         ("constant-target", "one", "one"),
         ("few-labels", "few", "few"),
+        ("one-value", "y", "y"),
+        ("one-value", "few", "few"),
     }
     texts = {finding.what: finding.text for finding in found}
     assert texts["class-missing"].endswith("that no training row has: c")
     assert "is 3 in all 900" in texts["constant-target"]
     assert "18 training labels" in texts["few-labels"]
+
+
+def test_a_part_that_cannot_tell_a_skill_is_named():
+    said = ["train"] * 900 + ["valid"] * 50 + ["test"] * 50
+    y = np.where(np.arange(N) < 900, Y, 0)
+    r = np.where(np.arange(N) < 950, R, np.nan)
+    names = {"a": Y, "b": np.where(np.arange(N) < 950, RNG.integers(0, 2, N), 1)}
+    frame = pd.DataFrame({"noise": RNG.normal(size=N), "y": y, "r": r, "said": said, **names})
+    tasks = [Classification("y"), Regression("r"), Multilabel("ab", columns=["a", "b"])]
+    found = findings(frame, tasks, SplitSettings(column="said"))
+    assert [(f.what, f.column, f.task) for f in found] == [
+        ("one-value", "y", "y"), ("one-value", "y", "y"), ("one-value", "r", "r"), ("one-value", "b", "ab"),
+    ]  # fmt: skip
+    assert found[0].text == (
+        "task 'y': all 50 validation labels of column 'y' are 0, so that its skill on them is undefined or says "
+        "nothing; the mean leaves an undefined skill out"
+    )
+    assert found[1].text == (
+        "task 'y': all 50 test labels of column 'y' are 0, so that its skill on them is undefined or says nothing"
+    )
+    assert "task 'r': no test row has a label in column 'r'" in found[2].text
 
 
 def test_new_identities_are_no_missing_class():
@@ -180,3 +218,15 @@ def test_the_census_detail_that_spells_marital_status_out(shared_data):
     leaks = {(finding.column, finding.task) for finding in found if finding.what == "leak"}
     assert leaks == {("marital_status", "task_never_married"), ("household_detail", "task_never_married")}
     assert sum(finding.what == "duplicates" for finding in found) == 2
+
+
+def test_a_stray_word_in_a_column_of_numbers_is_named():
+    frame = pd.DataFrame({"age": [*(str(k % 9) for k in range(99)), "old"], "y": [0, 1] * 50})
+    table = Table(frame)
+    split = make_split(table, [Classification("y")], SplitSettings())
+    found = lint(table, [Classification("y")], split, ["age"])
+    (stray,) = [f for f in found if f.what == "stray-word"]
+    assert "99 of its 100 cells are numbers; row 99 says 'old'" in stray.text
+    told = Table(frame, kinds={"age": "category"})
+    split = make_split(told, [Classification("y")], SplitSettings())
+    assert not [f for f in lint(told, [Classification("y")], split, ["age"]) if f.what == "stray-word"]

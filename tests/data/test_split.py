@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polytask.data import SplitSettings, Table, default_inputs, fit_task, lint, make_split
+from polytask.data import SplitSettings, Table, default_inputs, fit_task, lint, make_split, make_splits
 from polytask.errors import SchemaError
 from polytask.tasks import Classification, Multilabel, Regression, Similarity
 
@@ -53,6 +53,53 @@ def test_groups_are_on_one_side():
     split = make_split(table_of(group=group), [TASK], SplitSettings(by_group="group"))
     assert pd.Series(split.parts).groupby(group).nunique().max() == 1
     assert set(split.parts) == {0, 1, 2}
+
+
+def shared_groups(*sizes):
+    """Tables with rows of the same groups; the first has more than the others."""
+    generator = np.random.default_rng(1)
+    tables = {}
+    for k, size in enumerate(sizes):
+        name = f"y{k}"
+        frame = pd.DataFrame({name: generator.integers(0, 2, 10 * size), "group": np.repeat(np.arange(size), 10)})
+        tables[name] = (Table(frame), [Classification(name)])
+    return tables
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+@pytest.mark.parametrize("sizes", [(40, 20), (40, 3), (3, 40, 40)], ids=str)
+def test_groups_of_several_tables_are_on_one_side(sizes, stratify):
+    tables = shared_groups(*sizes)
+    splits = make_splits(tables, SplitSettings(by_group="group", stratify=stratify))
+    frame = pd.concat(
+        pd.DataFrame({"group": table.frame["group"], "part": splits[name].parts}) for name, (table, _) in tables.items()
+    )
+    assert frame.groupby("group")["part"].nunique().max() == 1
+    for name, size in zip(tables, sizes, strict=True):
+        assert set(splits[name].parts) == {0, 1, 2}
+        if size > 3:
+            assert splits[name].counts()["train"] == pytest.approx(7 * size, abs=20)
+
+
+def test_groups_of_several_tables_stay_together_where_a_column_splits():
+    tables = {}
+    for name, (table, tasks) in shared_groups(20, 20).items():
+        tables[name] = (Table(table.frame.assign(said=np.where(table.frame["group"] < 4, "test", "train"))), tasks)
+    splits = make_splits(tables, SplitSettings(by_group="group", column="said"))
+    assert (splits["y0"].parts == splits["y1"].parts).all()
+    assert splits["y0"].counts()["validation"] > 0
+
+
+def test_one_of_several_tables_is_split_as_it_would_be_alone():
+    tables = shared_groups(20, 10)
+    for settings in (SplitSettings(), SplitSettings(by_time="group")):
+        splits = make_splits(tables, settings)
+        for name, (table, tasks) in tables.items():
+            assert (splits[name].parts == make_split(table, tasks, settings).parts).all()
+    with pytest.raises(
+        SchemaError, match=r"split of table 'y1': the validation part would have 0 of 20 rows in 2 groups"
+    ):
+        make_splits(shared_groups(20, 2), SplitSettings(by_group="group"))
 
 
 @pytest.mark.parametrize("as_text", [False, True])

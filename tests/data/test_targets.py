@@ -68,7 +68,7 @@ def test_weights_are_row_weight_times_cell_weight():
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        ([1, -1, 1, 1], "row 1, is -1; a number >= 0"),
+        ([1, 1, -1, 1], "row 2, is -1; a number >= 0"),
         ([1, 1, None, 1], "row 2, is missing"),
         ([1, 1, 1, np.inf], "row 3: inf"),
         (["a", "1", "1", "1"], "row 0: 'a' is no number"),
@@ -79,6 +79,41 @@ def test_row_weights_that_cannot_be(weights, words):
     task = Regression("r", weight="w")
     with pytest.raises(SchemaError, match=f"column 'w', {words}"):
         encode_targets(table, [task], {"r": fit_task(table, task, ROWS)}, ROWS)
+
+
+def test_a_weight_may_be_missing_where_the_target_is():
+    table = make_table(w=[1.0, None, 3.0, 4.0])
+    task = Regression("r", weight="w")
+    weight = encode_targets(table, [task], {"r": fit_task(table, task, ROWS)}, ROWS).weight["r"]
+    assert weight.tolist() == [1, 0, 3, 4]
+    table = make_table(w=[1.0, -2.0, 3.0, 4.0])
+    assert encode_targets(table, [task], {"r": fit_task(table, task, ROWS)}, ROWS).weight["r"].tolist() == [1, 0, 3, 4]
+    of_labels = Multilabel("m", columns=["a", "b"], weight="w")
+    table = make_table(w=[1.0, 2.0, None, 4.0])
+    with pytest.raises(SchemaError, match="column 'w', row 2, is missing"):
+        encode_targets(table, [of_labels], {"m": fit_task(table, of_labels, ROWS)}, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("task", "cells", "good"),
+    [
+        (Regression("t"), ["1", "2", "?", "4"], ["1", "2", "3", "4"]),
+        (Multilabel("t"), [["x"], [], "x", ["y"]], [["x"], [], ["x"], ["y"]]),
+        (Multilabel("t", columns=["a", "b"]), [0, 1, 7, 1], [0, 1, 0, 1]),
+    ],
+    ids=["regression", "lists", "labels"],
+)
+def test_a_cell_that_cannot_be_is_named_by_its_row_in_the_table(task, cells, good):
+    rows = np.array([1, 2, 3])
+    name = task.columns[0]
+    table, before = (make_table(**{name: pd.Series(c, dtype=object)}) for c in (cells, good))
+    with pytest.raises(SchemaError, match=r"in row 2;"):
+        fit_task(table, task, rows)
+    fitted = fit_task(before, task, rows)
+    with pytest.raises(SchemaError, match=r"in row 2;"):
+        encode_targets(table, [task], {"t": fitted}, np.array([3, 2]))
+    # Rows that nobody asked for are not looked at.
+    encode_targets(table, [task], {"t": fitted}, np.array([3, 1]))
 
 
 def test_columns_that_are_not_there_or_empty_are_named():
@@ -116,3 +151,11 @@ def test_the_kind_of_task_follows_from_the_cells(cells, kind):
 def test_columns_that_are_no_target(cells, words):
     with pytest.raises(SchemaError, match=words):
         infer_kind_of_task(Table(pd.DataFrame({"t": cells})), "t")
+
+
+def test_a_classification_of_numbers_is_refused():
+    table = Table(pd.DataFrame({"income": np.arange(200) * 1.5}))
+    with pytest.raises(
+        SchemaError, match=r"200 classes in 200 training labels, too many to be learnt; numbers are a Regr"
+    ):
+        fit_task(table, Classification("income"), np.arange(200))

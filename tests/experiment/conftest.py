@@ -44,8 +44,7 @@ def fit(houses: pd.DataFrame, tasks: list[Any], tmp_path: Path) -> Callable[...,
             houses if data is None else data,
             tasks if wanted is None else wanted,
             folder=tmp_path / folder,
-            quiet=True,
-            **{**TINY, **settings},
+            **{"quiet": True, **TINY, **settings},
         )
 
     return fitted

@@ -1,5 +1,6 @@
 """The same folder again: a finished Run is returned, an interrupted one goes on, another one is refused."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 import polytask as pt
-from polytask.errors import RunError
+from polytask.errors import ConfigError, RunError
 from polytask.experiment import Experiment
 from polytask.experiment.run import default_folder, load_sources
 
@@ -94,9 +95,62 @@ def test_kept_weights_that_are_gone_are_named(fit, interrupt, tmp_path, damage):
     interrupt(8)
     with pytest.raises(KeyboardInterrupt):
         fit(epochs=4)
-    damage(tmp_path / "run/weights/price.safetensors")
-    with pytest.raises(RunError, match=r"price\.safetensors is missing or damaged .* to train from the beginning"):
+    (kept,) = (tmp_path / "run/checkpoint").rglob("price.safetensors")
+    damage(kept)
+    with pytest.raises(RunError, match=r"the checkpoint .* is damaged .* to train this Run from its beginning"):
         fit(epochs=4)
+
+
+def test_a_cut_history_is_noticed(fit, interrupt, tmp_path):
+    interrupt(8)
+    with pytest.raises(KeyboardInterrupt):
+        fit(epochs=4)
+    path = tmp_path / "run/history.jsonl"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(RunError, match=r"history\.jsonl is shorter than the checkpoint says"):
+        fit(epochs=4)
+
+
+def test_another_version_is_told(fit, interrupt, tmp_path, capsys):
+    interrupt(8)
+    with pytest.raises(KeyboardInterrupt):
+        fit(epochs=4)
+    path = tmp_path / "run/environment.json"
+    path.write_text(path.read_text().replace(f'"torch": "{torch.__version__}"', '"torch": "1.0"'))
+    fit(epochs=4, quiet=False)
+    assert "begun with something else (torch 1.0 -> " in capsys.readouterr().err
+    assert json.loads(path.read_text())["resumed_with"]["packages"]["torch"] == torch.__version__
+
+
+def test_a_folder_of_somebody_elses_weights_is_left_alone(fit, tmp_path):
+    (tmp_path / "run/weights").mkdir(parents=True)
+    (tmp_path / "run/weights/precious.safetensors").write_bytes(b"years of work")
+    with pytest.raises(RunError, match="is no Run folder"):
+        fit()
+    assert (tmp_path / "run/weights/precious.safetensors").read_bytes() == b"years of work"
+
+
+def test_a_process_that_is_locked_out_touches_nothing(fit, tmp_path):
+    from polytask.runs import RunFolder
+
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    with folder.locked():
+        folder.write("config.yaml", "being: prepared")
+        with pytest.raises(RunError, match="is being written by another process"):
+            fit()
+        assert (folder / "config.yaml").read_text() == "being: prepared"
+
+
+@pytest.mark.parametrize("name", ["mean", "all", "row", "table", "Row"])
+def test_words_of_the_folder_are_no_task(name):
+    with pytest.raises(ConfigError, match="a word of the Run folder"):
+        pt.Experiment(tasks=(pt.Regression(name),))
+
+
+def test_tasks_differ_in_more_than_capitals():
+    with pytest.raises(ConfigError, match="the same but for capitals"):
+        pt.Experiment(tasks=(pt.Regression("price"), pt.Regression("Price")))
 
 
 def test_the_folders_name_depends_on_settings_and_data_alone(houses, tasks, tmp_path, monkeypatch):

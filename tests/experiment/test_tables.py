@@ -1,12 +1,15 @@
 """Where the data come from: a path, a table in memory, a table for each task."""
 
+import json
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 import polytask as pt
 from polytask.errors import ConfigError, SchemaError
-from polytask.experiment import Experiment, run
+from polytask.experiment import Experiment, experiment_from, run
 from polytask.yaml_file import read_yaml
 
 
@@ -83,3 +86,83 @@ def test_a_path_for_each_task_in_yaml(houses, tmp_path):
     }
     run(Experiment.read(values), folder=tmp_path / "run", quiet=True)
     assert set(pt.load(tmp_path / "run").evaluate()) == {"price", "sold"}
+
+
+def test_a_group_is_on_one_side_in_all_tables(fit, houses):
+    house = np.arange(len(houses)) // 4
+    data = {"price": houses.assign(house=house), "sold": houses.assign(house=house).sample(frac=0.8, random_state=0)}
+    trained = fit(data, split={"by_group": "house"})
+    sides = pd.concat(
+        pd.DataFrame({"house": data[name]["house"].to_numpy(), "part": trained.split(name).parts}) for name in data
+    )
+    assert sides.groupby("house")["part"].nunique().max() == 1
+
+
+def test_rows_of_both_tables_are_warned_of(fit, houses):
+    trained = fit({"price": houses, "sold": houses.sample(frac=1, random_state=0)})
+    findings = json.loads((trained.path / "lint.json").read_text())
+    assert [f["what"] for f in findings if "of another table" in f["text"]] == ["duplicates"] * 4
+
+
+def test_columns_of_one_table_only(fit, houses):
+    """`ignore` and `kinds` hold for the tables that have the column."""
+    data = {"price": houses.assign(extra=1.5), "sold": houses.assign(other=range(len(houses)))}
+    trained = fit(data, ignore=["extra", "other"], kinds={"extra": "category", "age": "category", "other": "id"})
+    assert set(trained._preprocessor().columns) == {"rooms", "age", "distance", "area"}
+    kinds = {name: {column.name: column.kind for column in trained.schema[name].columns} for name in data}
+    assert kinds["price"]["extra"] == kinds["price"]["age"] == kinds["sold"]["age"] == "category"
+    assert trained.evaluate()["sold"]["rows"] > 0
+    with pytest.raises(SchemaError, match=r"ignore: there is no column 'extr' in any table; did you mean 'extra'"):
+        fit(data, ignore=["extr", "other"], folder="a")
+    with pytest.raises(SchemaError, match=r"kinds: there is no column 'othr' in any table; did you mean 'other'"):
+        fit(data, ignore=["extra", "other"], kinds={"othr": "id"}, folder="b")
+    with pytest.raises(SchemaError, match=r"column 'other': unknown kind 'idd'; did you mean 'id'"):
+        fit(data, ignore=["extra", "other"], kinds={"other": "idd"}, folder="c")
+
+
+def test_columns_that_no_table_reads_are_named_for_all_tables(houses, tasks, tmp_path):
+    words = [f"a house of some kind, number {k}" for k in range(len(houses))]
+    data = {"price": houses, "sold": houses.assign(note=words)}
+    said = []
+    run(experiment_from(tasks, epochs=1), data=data, folder=tmp_path / "run", quiet=True, say=said.append)
+    assert any("left out, of a kind that is no input yet (note: text)" in sentence for sentence in said)
+
+
+def test_pictures_lie_beside_their_own_table(fit, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    generator = np.random.default_rng(0)
+    data = {}
+    for name in ("dark", "warm"):
+        (tmp_path / name).mkdir()
+        for k in range(40):
+            pixels = generator.integers(0, 255, (12, 12), dtype=np.uint8)
+            image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
+        frame = pd.DataFrame({"picture": [f"{k}.png" for k in range(40)], name: generator.normal(size=40)})
+        frame.to_csv(tmp_path / name / "rows.csv", index=False)
+        data[name] = tmp_path / name / "rows.csv"
+    trained = fit(data, [pt.Regression("dark"), pt.Regression("warm")], encoder=None, batch_size=8)
+    assert trained.evaluate()["warm"]["rows"] > 0
+    # The same names in two folders are two pictures.
+    assert "another table" not in (trained.path / "lint.json").read_text()
+
+
+def test_rows_for_each_task(fit, houses):
+    data = {"price": houses.drop(columns="sold"), "sold": houses.drop(columns="price").head(60)}
+    trained = fit(data)
+    scores = trained.evaluate(data)
+    assert {name: s["rows"] for name, s in scores.items()} == {"price": 96, "sold": 60}
+    assert trained.evaluate({"sold": data["sold"]}) == {"sold": scores["sold"]}
+    assert trained.evaluate(data, tasks=["price"]) == {"price": scores["price"]}
+    assert trained.evaluate(data["sold"], tasks=["sold"]) == {"sold": scores["sold"]}
+    with pytest.raises(ConfigError, match=r"'pirce' is no task of this Run; did you mean 'price'"):
+        trained.evaluate({"pirce": houses})
+    with pytest.raises(ConfigError, match=r"task 'price' has no rows; rows are given for sold"):
+        trained.evaluate({"sold": data["sold"]}, tasks=["price"])
+
+
+def test_the_split_of_a_table_that_is_not_there(fit, houses):
+    trained = fit({"price": houses.drop(columns="sold"), "sold": houses.drop(columns="price")})
+    with pytest.raises(ConfigError, match=r"this Run has no table 'all'; known: price, sold"):
+        trained.split()
+    with pytest.raises(ConfigError, match=r"this Run has no table 'pirce'; did you mean 'price'"):
+        trained.split("pirce")

@@ -99,7 +99,7 @@ def test_plateau_lowers_the_learning_rate(fit, monkeypatch):
 
 def test_ema_weights_are_the_ones_that_are_kept(fit):
     trained = fit(ema=0.9, epochs=1)
-    state = read_checkpoint(trained.path / "checkpoint")
+    state, _ = read_checkpoint(trained.path / "checkpoint")
     kept = weights_of(trained)
     assert all(torch.equal(kept[name], state["average"][f"module.{name}"]) for name in kept)
     assert not all(torch.equal(kept[name], state["model"][name]) for name in kept)
@@ -110,7 +110,7 @@ def test_threads_are_set_recorded_and_given_back(fit):
     trained = fit(threads=2)
     assert torch.get_num_threads() == before
     assert json.loads((trained.path / "environment.json").read_text())["threads"] == 2
-    assert read_checkpoint(trained.path / "checkpoint")["threads"] == 2
+    assert read_checkpoint(trained.path / "checkpoint")[0]["threads"] == 2
 
 
 def test_the_model_is_compiled_where_that_is_asked_for(fit, monkeypatch):
@@ -126,7 +126,8 @@ def test_the_model_is_compiled_where_that_is_asked_for(fit, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
-def test_compiled(fit, houses, tmp_path):
+@pytest.mark.parametrize("balancer", ["sum", "pcgrad"])
+def test_compiled(fit, houses, tmp_path, balancer):
     """In a process of its own: torch.compile cannot trace through the shape checks of these tests."""
     houses.to_csv(tmp_path / "d.csv", index=False)
     settings = [
@@ -134,6 +135,10 @@ def test_compiled(fit, houses, tmp_path):
         "encoder={mlp: {widths: [8, 4], dropout: 0.0}}",
         "--set",
         "train.batch_size=32",
+        "--set",
+        f"balancer={balancer}",
+        "--set",
+        "train.optimizer=sgd",  # adaptive steps would turn rounding near a gradient of zero into whole steps
         "--epochs",
         "1",
     ]
@@ -168,9 +173,9 @@ def test_one_task_stops_while_the_other_goes_on(fit, monkeypatch):
 
     real, calls = loop.validate, []
 
-    def validate(session):
+    def validate(session, autocast):
         calls.append(1)
-        scores = real(session)
+        scores = real(session, autocast)
         scores["price"]["skill"] = -float(len(calls))
         scores["sold"]["skill"] = float(len(calls))
         return scores

@@ -199,3 +199,13 @@ def test_losses_on_two_devices() -> None:
 def test_engine_refuses_an_empty_chunk() -> None:
     with pytest.raises(ValueError, match="chunk=0"):
         Engine(chunk=0)
+
+
+def test_shared_parameters_that_no_loss_need_reach() -> None:
+    unreached = nn.Parameter(torch.ones(3, 2))
+    w = nn.Parameter(torch.ones(2))
+    found = task_gradients({"a": w.sum(), "b": 2 * w.sum()}, [unreached], allow_unreached=True)
+    assert found.jacobian.tolist() == [[0.0] * 6] * 2
+    found.accumulate(torch.ones(2, dtype=torch.float64))
+    assert unreached.grad is None
+    assert w.grad.tolist() == [3, 3]

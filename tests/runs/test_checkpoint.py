@@ -37,7 +37,7 @@ def test_an_optimizer_comes_back_bit_for_bit(tmp_path):
     weight.sum().backward()
     optimizer.step()
     write_checkpoint(tmp_path / "checkpoint", {"optimizer": optimizer.state_dict()})
-    read = read_checkpoint(tmp_path / "checkpoint")["optimizer"]
+    read = read_checkpoint(tmp_path / "checkpoint")[0]["optimizer"]
     assert read["param_groups"] == optimizer.state_dict()["param_groups"]
     for key, value in optimizer.state_dict()["state"][0].items():
         assert torch.equal(read["state"][0][key], value)
@@ -46,7 +46,7 @@ def test_an_optimizer_comes_back_bit_for_bit(tmp_path):
 def test_views_and_shared_storage_are_kept_apart(tmp_path):
     base = torch.arange(6.0)
     write_checkpoint(tmp_path / "c", {"a": base[:3], "b": base[3:], "c": base.view(2, 3).T})
-    read = read_checkpoint(tmp_path / "c")
+    read, _ = read_checkpoint(tmp_path / "c")
     assert torch.equal(read["a"], base[:3])
     assert torch.equal(read["c"], base.view(2, 3).T)
 
@@ -55,7 +55,7 @@ def test_only_the_newest_is_kept(tmp_path):
     for step in range(3):
         write_checkpoint(tmp_path / "c", {"step": step})
     assert len(list((tmp_path / "c").iterdir())) == 1
-    assert read_checkpoint(tmp_path / "c") == {"step": 2}
+    assert read_checkpoint(tmp_path / "c")[0] == {"step": 2}
 
 
 def test_no_folder_is_no_checkpoint(tmp_path):
@@ -88,10 +88,34 @@ def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError, match="no space left on the disk"):
         write_checkpoint(tmp_path / "c", {"step": 2})
-    assert read_checkpoint(tmp_path / "c") == {"step": 1}
+    assert read_checkpoint(tmp_path / "c")[0] == {"step": 1}
     assert len(list((tmp_path / "c").iterdir())) == 1
 
 
 def test_what_cannot_be_written_is_refused(tmp_path):
     with pytest.raises(TypeError, match="got function"):
         write_checkpoint(tmp_path / "c", {"a": [lambda: 1]})
+
+
+def test_weights_go_along_and_are_carried_over(tmp_path):
+    from safetensors.torch import save
+
+    first, second = ({"w": torch.full((2,), value)} for value in (1.0, 2.0))
+    write_checkpoint(tmp_path / "c", {"step": 1}, {"mean": save(first), "a": save(first)})
+    write_checkpoint(tmp_path / "c", {"step": 2}, {"a": save(second)}, ["mean"])
+    state, weights = read_checkpoint(tmp_path / "c")
+    assert state == {"step": 2}
+    assert weights.keys() == {"mean", "a"}
+    assert torch.equal(weights["mean"]["w"], first["w"])
+    assert torch.equal(weights["a"]["w"], second["w"])
+
+
+def test_carried_weights_are_checked(tmp_path):
+    from safetensors.torch import save
+
+    write_checkpoint(tmp_path / "c", {"step": 1}, {"mean": save({"w": torch.ones(3)})})
+    write_checkpoint(tmp_path / "c", {"step": 2}, {}, ["mean"])
+    (path,) = (tmp_path / "c").rglob("mean.safetensors")
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(RunError, match=r"the checksum of best/mean.safetensors differs"):
+        read_checkpoint(tmp_path / "c")

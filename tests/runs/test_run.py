@@ -15,6 +15,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 import polytask as pt
 from polytask.data import Table
 from polytask.errors import ConfigError, RunError, SchemaError
+from polytask.runs import pick_device, run_model
 
 ROWS = 120
 
@@ -149,6 +150,34 @@ def test_weights_that_were_best_for_one_task(run, houses):
     assert run.evaluate(rows)["price"]["skill"] == pytest.approx(run.metrics["validation"]["price"]["skill"], rel=1e-4)
     with pytest.raises(ConfigError, match=r"best_for='pirce' is no task of this Run"):
         run.predict(houses, best_for="pirce")
+
+
+def test_the_device_is_a_choice(run, houses, copied):
+    expected = run.predict(houses, probabilities=True)
+    for name in ("auto", "cpu"):
+        pd.testing.assert_frame_equal(run.predict(houses, probabilities=True, device=name), expected, rtol=1e-4)
+        assert run.evaluate(houses, device=name)["sold"] == pytest.approx(run.evaluate(houses)["sold"], rel=1e-4)
+    assert run.model() is run.model("mean", "cpu") is run.model(device="cpu")
+    assert copied.evaluate(device="auto")["price"]["rows"] > 0
+    for ask in (run.predict, run.evaluate):
+        with pytest.raises(
+            ConfigError, match=r"^device: 'gpu7' cannot be used here \(.*\); use auto, cpu, cuda or mps"
+        ):
+            ask(houses, device="gpu7")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("auto", marks=pytest.mark.gpu)])
+def test_rows_and_model_are_on_the_device_asked_for(run, houses, monkeypatch, device):
+    seen = []
+
+    def watch(model, table, tasks, **settings):
+        seen.append((next(model.parameters()).device.type, table.device.type))
+        return run_model(model, table, tasks, **settings)
+
+    monkeypatch.setattr("polytask.runs.run.run_model", watch)
+    run.predict(houses, device=device)
+    run.evaluate(houses, device=device)
+    assert seen == [(pick_device(device).type,) * 2] * 2
 
 
 def test_predictions_of_a_fresh_process_are_the_same_bit_for_bit(run, houses, tmp_path):
@@ -296,5 +325,5 @@ def test_summary_history_schema_and_split(run):
 def test_no_such_run(tmp_path):
     with pytest.raises(RunError, match="there is no such Run folder"):
         pt.load(tmp_path / "none")
-    with pytest.raises(RunError, match="is no finished Run"):
+    with pytest.raises(RunError, match="is no Run folder"):
         pt.load(tmp_path)

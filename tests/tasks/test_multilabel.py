@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from polytask.config import build, plain
-from polytask.errors import SchemaError
+from polytask.errors import ConfigError, SchemaError
 from polytask.tasks import Multilabel
 
 
@@ -48,6 +48,21 @@ def test_a_column_of_lists():
     assert target.tolist() == [[0, 1, 0], [0, 0, 0]]
     assert kept.tolist() == [[True] * 3, [False] * 3]
     assert list(task.decode(torch.zeros(1, 3), fitted)) == ["a.x", "a.y", "a.z"]
+
+
+def test_balanced_classes_are_balanced_label_by_label():
+    task = build(Multilabel, {"name": "a", "columns": ["p", "q", "all"], "class_weight": "balanced"})
+    values = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 1], [0, np.nan, 1]])
+    present = ~np.isnan(values)
+    fitted = task.fit(values, present)
+    target, kept = task.encode(values, present, fitted)
+    weight = task.cell_weight(target, kept, fitted)
+    expected = torch.tensor([[2, 3 / 4, 1], [2 / 3, 3 / 4, 1], [2 / 3, 3 / 2, 1], [2 / 3, 3 / 4, 1]])
+    torch.testing.assert_close(weight, expected)
+    plain_task = Multilabel("a", columns=["p", "q", "all"])
+    assert plain_task.cell_weight(target, kept, fitted).unique().tolist() == [1.0]
+    with pytest.raises(ConfigError, match=r"class_weight.*'balanced'"):
+        build(Multilabel, {"name": "a", "class_weight": "even"})
 
 
 def test_labels_of_lists_may_be_numbers():

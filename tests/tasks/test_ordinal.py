@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from polytask.errors import SchemaError
+from polytask.config import build
+from polytask.errors import ConfigError, SchemaError
 from polytask.feature import Feature
 from polytask.tasks import Ordinal
 
@@ -86,3 +87,15 @@ def test_what_the_data_cannot_be(order, values, text):
 def test_an_order_that_cannot_be(order):
     with pytest.raises(ValueError, match=r"task 'a': order names two classes or more, each once"):
         Ordinal("a", order=order)
+
+
+def test_balanced_classes():
+    task = Ordinal("a", order=["low", "mid", "high", "top"], class_weight="balanced")
+    fitted = task.fit(GRADES, ALL)
+    assert fitted["counts"] == [1, 2, 1, 0]
+    target = torch.arange(4)
+    found = task.cell_weight(target, torch.ones(4, dtype=torch.bool), fitted)
+    torch.testing.assert_close(found, torch.tensor([4 / 3, 2 / 3, 4 / 3, 1]))
+    assert Ordinal("a").cell_weight(target, target >= 0, fitted).tolist() == [1.0] * 4
+    with pytest.raises(ConfigError, match=r"class_weight.*'balanced'"):
+        build(Ordinal, {"name": "a", "class_weight": "even"})

@@ -100,17 +100,17 @@ def test_what_is_no_number(cell, shown, call):
     values[:] = [1.0, None, 2.0, cell]
     present = np.array([True, False, True, True])
     task = Regression("a", column="c")
-    with pytest.raises(SchemaError, match=rf"task 'a' \(column 'c'\): .*number is wanted, got {shown}.* in row 3 of"):
+    with pytest.raises(SchemaError, match=rf"task 'a' \(column 'c'\): .*number is wanted, got {shown}.* in row 3;"):
         task.fit(values, present) if call == "fit" else task.encode(values, present, task.fit(VALUES, ALL))
 
 
 def test_the_word_is_named_not_the_numbers_it_made_texts():
-    with pytest.raises(SchemaError, match=r"got 'n/a' in row 2 of"):
+    with pytest.raises(SchemaError, match=r"got 'n/a' in row 2;"):
         Regression("a").fit(np.array(["1.5", "2", "n/a", "x"], dtype=object), ALL)
 
 
 def test_infinity_in_an_array_of_numbers():
-    with pytest.raises(SchemaError, match=r"a finite number is wanted, got inf in row 1 of"):
+    with pytest.raises(SchemaError, match=r"a finite number is wanted, got inf in row 1;"):
         Regression("a").fit(np.array([1.0, np.inf, 2.0, 3.0]), ALL)
 
 

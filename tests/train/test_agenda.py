@@ -8,14 +8,17 @@ from polytask.feature import NUMBERS
 from polytask.train import AGENDAS, Alternating, Joint, task_losses, training_step
 
 
-def table(rows: int, *tasks: str, first: int = 0) -> TensorTable:
-    """Rows that say who they are: the only input is the row's number."""
+def table(rows: int, *tasks: str, first: int = 0, labels: dict[str, list[int]] | None = None) -> TensorTable:
+    """Rows that say who they are: the only input is the row's number; `labels` names the labelled rows, if not all."""
     numbers = torch.arange(first, first + rows, dtype=torch.float32).unsqueeze(1)
-    ones = torch.ones(rows)
-    return TensorTable(
-        {NUMBERS: numbers},
-        Targets(dict.fromkeys(tasks, ones), dict.fromkeys(tasks, ones > 0), dict.fromkeys(tasks, ones)),
-    )
+    ones, weight = torch.ones(rows), {}
+    for name in tasks:
+        weight[name] = ones.clone()
+        if labels and name in labels:
+            weight[name] = torch.zeros(rows)
+            weight[name][labels[name]] = 1.0
+    present = {name: cells > 0 for name, cells in weight.items()}
+    return TensorTable({NUMBERS: numbers}, Targets(dict.fromkeys(tasks, ones), present, weight))
 
 
 def drawn(agenda, epoch=0, first=0):
@@ -73,6 +76,28 @@ def test_proportional_on_a_common_table_gives_each_task_all_rows_in_its_own_orde
     assert rows_by_task(steps) == {"price": Counter(range(40)), "sold": Counter(range(40))}
     orders = {name: [rows for ((names, rows),) in steps if names == (name,)] for name in ("price", "sold")}
     assert orders["price"] != orders["sold"]
+
+
+def test_a_task_steps_on_rows_with_a_label_of_its_own():
+    few = [3, 50, 51, 120, 299]
+    shared = table(300, "price", "sold", labels={"sold": few})
+    agenda = Alternating({"all": shared}, 4, 0)
+    assert agenda.steps_per_epoch == 75 + 1
+    seen = rows_by_task(drawn(agenda))
+    assert seen == {"price": Counter(range(300)), "sold": Counter(few)}
+    turns = Alternating({"all": shared}, 4, 0, order="round_robin", steps=10)
+    assert all(set(names) <= set(batch.labelled) for step in turns.steps(0) for names, batch in step)
+    state = turns.state()
+    assert set(state["sold"]) == {"pass", "position"}
+    again = Alternating({"all": shared}, 4, 0, order="round_robin", steps=10)
+    again.restore(state)
+    assert drawn(again, 1) == drawn(turns, 1)
+
+
+@pytest.mark.parametrize("rows", [[], [7]])
+def test_under_two_labelled_rows_all_rows_pass_as_batch_norm_needs_two(rows):
+    agenda = Alternating({"all": table(20, "price", "sold", labels={"sold": rows})}, 8, 0)
+    assert rows_by_task(drawn(agenda))["sold"] == Counter(range(20))
 
 
 def test_round_robin_takes_turns():
@@ -153,7 +178,7 @@ def test_a_task_whose_turn_it_is_not_stands_still(training, optimizer):
             ]
             for name, ps in own.items()
         }
-        losses = task_losses(session.model, step, session.data.tasks, session.autocast)
+        losses, _ = task_losses(session.model, step, session.data.tasks, session.autocast)
         training_step(losses, session.model, session.balancer, session.optimizer, epoch=0, scores={})
         for name, parameters in own.items():
             moved = [not torch.equal(p, before) for p, before in zip(parameters, values[name], strict=True)]

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from polytask.tasks import Classification, Regression
-from polytask.train import Progress, make_progress
+from polytask.train import Quiet, make_progress
 from polytask.train.progress import Lines, LiveTable, clock, primary_names
 
 NAN = float("nan")
@@ -117,7 +117,7 @@ def test_closing_what_never_started_or_saw_no_epoch_says_nothing():
 
 def test_quiet_says_nothing(capsys):
     progress = make_progress(quiet=True)
-    assert type(progress) is Progress
+    assert type(progress) is Quiet
     progress.start(session())
     progress.step(session())
     progress.epoch(record(1))

@@ -82,6 +82,22 @@ def test_min_gain():
     assert run(Selection(["a"], EarlyStopping(patience=2, min_gain=0.1)), skills) == 3
 
 
+def test_weights_are_kept_for_any_gain_but_patience_counts_the_least_gain_alone():
+    selection = Selection(["a"], EarlyStopping(patience=3, min_gain=0.1))
+    assert run(selection, [{"a": s} for s in (0.5, 0.55, 0.59, 0.58, 0.7)]) == 4
+    assert kept(selection) == {"mean": 3, "a": 3}
+    slow = Selection(["a"], EarlyStopping(patience=3, min_gain=0.1))
+    assert run(slow, [{"a": s} for s in (0.5, 0.55, 0.59, 0.61, 0.62, 0.63, 0.64)]) == 7, "small gains add up to one"
+
+
+def test_a_task_without_a_skill_does_not_train_for_ever():
+    selection = Selection(["a", "b"], EarlyStopping(patience=2, per_task=True))
+    assert run(selection, [{"a": 0.5, "b": NAN}] * 6) == 3
+    watching = Selection(["a", "b"], EarlyStopping(patience=2, by="b"))
+    assert run(watching, [{"a": 0.5 + epoch, "b": NAN} for epoch in range(6)]) == 3
+    assert kept(watching) == {"mean": 3, "a": 3, "b": 3}, "the newest weights, where nothing says which are best"
+
+
 def test_per_task_one_stops_while_the_other_goes_on():
     selection = Selection(["a", "b"], EarlyStopping(patience=2, per_task=True))
     active = []
@@ -101,6 +117,10 @@ def test_state_round_trip():
     other = Selection(["a", "b"], one.settings)
     other.restore(one.state(), one.weights)
     assert (other.best, other.active, kept(other)) == (one.best, one.active, kept(one))
+    assert other.state() == one.state()
+    for selection in (one, other):
+        selection.update(4, EPOCHS[3], {"w": torch.tensor(4.0)})
+    assert other.state() == one.state()
 
 
 def test_by_nobody():

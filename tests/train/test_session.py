@@ -18,7 +18,7 @@ def go(session, steps):
     seen = []
     while len(seen) < steps:
         for step in session.agenda.steps(session.epoch, first=session.step):
-            losses = task_losses(session.model, step, session.data.tasks, session.autocast)
+            losses, _ = task_losses(session.model, step, session.data.tasks, session.autocast)
             weights = training_step(
                 losses,
                 session.model,
@@ -66,7 +66,7 @@ def check_resumes(make, tmp_path, steps=6):
     torch.manual_seed(99)
     fresh = make()
     fresh.model.train()
-    fresh.restore(read_checkpoint(tmp_path / "checkpoint"), {})
+    fresh.restore(read_checkpoint(tmp_path / "checkpoint")[0], {})
     same(fresh.state(), first.state())
     seen += go(fresh, steps)
     assert seen == expected
@@ -112,7 +112,7 @@ def test_plateau_resumes(training, tmp_path):
         one.schedule.step(skill)
     write_checkpoint(tmp_path / "checkpoint", one.state())
     other = make()
-    other.restore(read_checkpoint(tmp_path / "checkpoint"), {})
+    other.restore(read_checkpoint(tmp_path / "checkpoint")[0], {})
     for session in (one, other):
         session.schedule.step(-0.3)
         assert session.optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)

@@ -1,6 +1,7 @@
 """The definition of a step, held against plain autograd."""
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from polytask.train import gradient_cosines, task_losses, training_step
 
 
 def losses_of(session, step):
-    return task_losses(session.model, step, session.data.tasks, session.autocast)
+    return task_losses(session.model, step, session.data.tasks, session.autocast)[0]
 
 
 def step_with(session, losses, **more):
@@ -91,11 +92,53 @@ def test_penalties_are_added_unbalanced(training, monkeypatch):
         return sum(p.square().sum() for p in model.shared_parameters())
 
     step = next(session.agenda.steps(0))
-    assert step_with(session, losses_of(session, step)) == step_with(plain, losses_of(plain, step))
+    losses, added = task_losses(session.model, step, session.data.tasks, session.autocast)
+    assert step_with(session, losses, penalty=added) == step_with(plain, losses_of(plain, step))
     for p, q in zip(session.model.shared_parameters(), plain.model.shared_parameters(), strict=True):
         torch.testing.assert_close(p.grad, q.grad + 3 * 2 * q)
     for p, q in zip(session.model.heads.parameters(), plain.model.heads.parameters(), strict=True):
         assert torch.equal(p.grad, q.grad)
+
+
+def test_a_step_of_several_tables_has_the_penalties_of_every_forward(training, monkeypatch):
+    frame = training.houses()
+    session = training.session({"one": (frame, training.tasks[:1]), "two": (frame, training.tasks[1:])})
+    given = iter([{"l2": torch.tensor(2.0), "load/price": torch.tensor(5.0)}, {"l2": torch.tensor(4.0)}])
+    monkeypatch.setattr(session.model.sharing, "penalties", lambda: next(given))
+    step = next(session.agenda.steps(0))
+    assert [names for names, _ in step] == [("price",), ("sold",)]
+    _, penalty = task_losses(session.model, step, session.data.tasks, session.autocast)
+    assert float(penalty) == (2 + 4) / 2 + 5
+    assert task_losses(session.model, [((), step[0][1])], session.data.tasks, session.autocast) == ({}, None)
+
+
+def test_a_task_of_weight_zero_does_not_move(training):
+    session = training.session(balancer={"fixed": {"weights": {"price": 1.0, "sold": 0.0}}}, optimizer="adamw")
+    head = list(session.model.heads["task_sold"].parameters())
+    before = [p.detach().clone() for p in head]
+    step = next(session.agenda.steps(0))
+    assert step_with(session, losses_of(session, step)) == {"price": 1.0, "sold": 0.0}
+    losses = losses_of(session, step)
+    step_with(session, {"sold": losses["sold"]}, clip=None)  # nothing is left to learn from
+    assert all(torch.equal(p, b) for p, b in zip(head, before, strict=True))
+    assert all(p.grad is None for p in session.model.parameters())
+
+
+@pytest.mark.parametrize("balancer", ["sum", "pcgrad", "cagrad"])
+def test_a_step_may_reach_no_shared_parameter(training, balancer):
+    """The first stage of an MLP on numbers has no parameters: what reads it alone reaches nothing that is shared."""
+    tasks = [Regression("price", reads=0), Regression("a_again", column="a", reads=0), *training.tasks[1:]]
+    tasks += [Regression("b_again", column="b")]
+    encoder = {"mlp": {"widths": [8], "dropout": 0.0}}
+    session = training.session({"all": (training.houses(), tuple(tasks))}, encoder=encoder, balancer=balancer)
+    batch = session.data.training["all"].batch(torch.arange(16))
+    assert list(session.model.shared_parameters())
+    step = [(("price", "a_again"), batch)]
+    step_with(session, losses_of(session, step))
+    assert all(p.grad is None for p in session.model.shared_parameters())
+    assert all(p.grad.any() for p in session.model.heads["task_price"].parameters())
+    cosine = gradient_cosines(session.model, [step], session.data.tasks)["price|a_again"]
+    assert cosine != cosine
 
 
 def test_gradients_are_cut_before_the_optimizer_moves(training):
@@ -144,7 +187,7 @@ def test_a_batch_without_pairs_leaves_the_task_out(training, people, balancer):
 def test_a_batch_with_one_pair_trains_it(training, people):
     session = training.session(people)
     batch = session.data.training["all"].batch(torch.tensor([0, 4, 2]))
-    losses = task_losses(session.model, [(("who",), batch)], session.data.tasks, nullcontext)
+    losses, _ = task_losses(session.model, [(("who",), batch)], session.data.tasks, nullcontext)
     assert torch.isfinite(losses["who"])
     step_with(session, losses)
     assert all(p.grad is not None for p in session.model.heads["task_who"].parameters())
@@ -171,5 +214,11 @@ def test_only_tasks_of_pairs_are_asked_how_many_there_are():
     class Still:
         labelled, inputs, targets, present, weight = ("a",), {}, {"a": None}, {"a": None}, {"a": None}
 
-    found = task_losses(lambda i, n: {"a": torch.tensor([4.0])}, [(("a",), Still())], {"a": Quick()}, nullcontext)
+    class Plain(torch.nn.Module):
+        sharing = SimpleNamespace(penalties=dict)
+
+        def forward(self, inputs, names):
+            return {"a": torch.tensor([4.0])}
+
+    found, _ = task_losses(Plain(), [(("a",), Still())], {"a": Quick()}, nullcontext)
     assert float(found["a"]) == 2.0

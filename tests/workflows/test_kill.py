@@ -19,6 +19,14 @@ SETTINGS = [
     "--set", "train.threads=1", "--balancer", "pcgrad",
 ]  # fmt: skip
 
+STOPPING = [
+    "--set", "train.epochs=10", "--set", "train.batch_size=64", "--set", "train.checkpoint_seconds=0.1",
+    "--set", "encoder={mlp: {widths: [32, 16], dropout: 0.1}}", "--set", "train.threads=1",
+    "--set", "agenda={alternating: {order: proportional}}", "--set", "train.schedule=plateau",
+    "--set", "train.learning_rate=0.01",
+    "--set", "train.early_stopping={patience: 2, per_task: true, by: area}",
+]  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -33,22 +41,24 @@ def data(tmp_path_factory):
     return path
 
 
-def command(data: Path, out: Path) -> list[str]:
+def command(data: Path, out: Path, settings: list[str]) -> list[str]:
     tasks = ["-t", "price", "-t", "sold", "-t", "area"]
-    return [sys.executable, "-m", "polytask", "fit", str(data), *tasks, "-o", str(out), "--quiet", *SETTINGS]
+    return [sys.executable, "-m", "polytask", "fit", str(data), *tasks, "-o", str(out), "--quiet", *settings]
 
 
-def finish(data: Path, out: Path) -> None:
+def finish(data: Path, out: Path, settings: list[str] = SETTINGS) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command(data, out), env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        command(data, out, settings), env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
-def kill_when(data: Path, out: Path, moment) -> bool:
+def kill_when(data: Path, out: Path, moment, settings: list[str] = SETTINGS) -> bool:
     """Starts the command and kills it as soon as `moment()` holds; False when it ended before."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        command(data, out), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command(data, out, settings), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
@@ -123,6 +133,18 @@ def test_killed_again_and_again(data, undisturbed, tmp_path):
     assert kills >= 2
     finish(data, out)
     same_runs(undisturbed, out)
+
+
+def test_killed_while_tasks_stop_one_by_one(data, tmp_path):
+    finish(data, tmp_path / "whole", STOPPING)
+    told = history(tmp_path / "whole")
+    assert len({tuple(line["active"]) for line in told}) > 1, "no task stopped before another"
+    assert told[-1]["learning_rate"] < told[0]["learning_rate"], "the plateau schedule never acted"
+    stopped = next(k for k, line in enumerate(told, start=1) if len(line["active"]) < 3)
+    assert kill_when(data, tmp_path / "run", lambda: lines(tmp_path / "run") >= stopped, STOPPING)
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    finish(data, tmp_path / "run", STOPPING)
+    same_runs(tmp_path / "whole", tmp_path / "run")
 
 
 def test_a_finished_run_is_not_trained_again(data, undisturbed):

@@ -66,7 +66,7 @@ def test_sum_and_hard_are_plain_pytorch(tmp_path, frame, names):
         quiet=True,
     )
     model = plain_training(run, table, 3, 32, names)
-    trained = read_checkpoint(run.path / "checkpoint")["model"]
+    trained = read_checkpoint(run.path / "checkpoint")[0]["model"]
     for name, value in model.state_dict().items():
         assert torch.equal(trained[name], value), name
     assert set(load_file(run.path / "weights" / "mean.safetensors")) == set(model.state_dict())

@@ -1,7 +1,8 @@
 """What every balancer is: given the signals of a step, who yields."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from math import nan
 from typing import Any, ClassVar, Literal, Self
 
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 
 from polytask.config import Choice, choose
 from polytask.errors import nearest
-from polytask.gradients import Engine, Signals, TaskGradients, gramian, loss_values, task_gradients
+from polytask.gradients import Engine, Signals, TaskGradients, check_losses, gramian, loss_values, task_gradients
 
 
-class Balancer(nn.Module):
+class Balancer(nn.Module, ABC):
     """Weights for the tasks of a step, and the backward pass that uses them.
 
     A concrete balancer is built as `TheBalancer(tasks, **settings)` and defines `forward(signals) ->
@@ -28,9 +29,8 @@ class Balancer(nn.Module):
 
     Args:
         tasks: names of all tasks that may be in a step, in any order.
-        generator: for the method's own draws; seeded with 0 where not given. Methods without draws leave it
-            alone.
-        engine: how gradients are taken.
+        generator: for the draws of methods that draw; seeded with 0 where not given.
+        engine: how gradients are taken, by methods that read them.
 
     Raises:
         ValueError: no tasks, or one named twice.
@@ -89,6 +89,7 @@ class Balancer(nn.Module):
         epoch: int | None = None,
         scores: Mapping[str, float] | None = None,
         penalty: Tensor | None = None,
+        allow_unreached: bool = False,
     ) -> dict[str, float]:
         """Fills `.grad` everywhere, as `loss.backward()` would: what is there already is added to.
 
@@ -103,20 +104,24 @@ class Balancer(nn.Module):
             epoch: for methods that compare epochs.
             scores: task -> last validation skill, for methods that read it.
             penalty: a scalar that is added as it is, seen by no balancer (of a sharing scheme).
+            allow_unreached: whether the losses of this step may reach none of `shared`, as where heads read
+                early features. Refused otherwise: it would be a plain sum in silence.
 
         Returns:
             The weights: task -> float.
 
         Raises:
             ValueError: an unknown task, a loss that cannot be differentiated, shared parameters that no loss
-                reaches, gradients that are not finite; names the task or parameter.
+                reaches, losses or gradients that are not finite (where the method reads any: else nothing
+                waits for the device); names the task or parameter.
         """
         parameters = _listed(shared, len(losses))
         _check_penalty(penalty)
-        step = _Pass(losses, parameters, scaler, self.engine)
+        step = _Pass(losses, parameters, scaler, self.engine, allow_unreached=allow_unreached)
+        values = loss_values(losses) if self.reads else torch.full((len(losses),), nan, dtype=torch.float64)
         index = self._index(losses)
         gradients = step.differentiate(retain_graph=penalty is not None) if self.scales == "gradients" else None
-        weights = torch.ones_like(step.values)
+        weights = torch.ones_like(values)
         if not ("gramian" in self.reads and step.has_overflowed()):
             known = [(scores or {}).get(name, nan) for name in losses]
             signals = Signals(
@@ -126,14 +131,16 @@ class Balancer(nn.Module):
                 epoch=epoch,
                 scores=torch.tensor(known, dtype=torch.float64),
                 reads=self.reads,
-                losses=step.values,
+                losses=values,
                 gramian=step.gramian,
             )
             weights = self._checked(self(signals), len(losses))
             self.step += 1
         record = dict(zip(losses, weights.tolist(), strict=True))
         if gradients is None:
-            step.scale(weighted_sum(losses, record, penalty)).backward()
+            total = weighted_sum(losses, record, penalty)
+            if total is not None:
+                step.scale(total).backward()
         else:
             gradients.accumulate(weights)
             if penalty is not None and penalty.requires_grad:
@@ -167,12 +174,14 @@ class _Pass:
         shared: Iterable[nn.Parameter],
         scaler: torch.amp.GradScaler | None,
         engine: Engine,
+        *,
+        allow_unreached: bool,
     ) -> None:
-        self.values = loss_values(losses)
+        check_losses(losses)
         self._scaler = scaler
-        self._scaled = {name: self.scale(loss) for name, loss in losses.items()}
+        scaled = {name: self.scale(loss) for name, loss in losses.items()}
+        self._differentiate = partial(task_gradients, scaled, shared, allow_unreached=allow_unreached)
         self._factor = 1.0 if scaler is None else scaler.get_scale()
-        self._shared = shared
         self._engine = engine
         self._gradients: TaskGradients | None = None
         self._gramian: Tensor | None = None
@@ -181,13 +190,13 @@ class _Pass:
         return loss if self._scaler is None else self._scaler.scale(loss)
 
     def differentiate(self, *, retain_graph: bool) -> TaskGradients:
-        self._gradients = task_gradients(self._scaled, self._shared, retain_graph=retain_graph)
+        self._gradients = self._differentiate(retain_graph=retain_graph)
         return self._gradients
 
     def gramian(self) -> Tensor:
         """G of the unscaled gradients; a method that scales losses still needs the graph afterwards."""
         if self._gramian is None:
-            gradients = self._gradients or task_gradients(self._scaled, self._shared, retain_graph=True, with_own=False)
+            gradients = self._gradients or self._differentiate(retain_graph=True, with_own=False)
             self._gramian = gramian(gradients.jacobian, self._engine.chunk) / self._factor**2
         return self._gramian
 
@@ -197,14 +206,18 @@ class _Pass:
         return is_scaled and not bool(self.gramian().isfinite().all())
 
 
-def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float], penalty: Tensor | None) -> Tensor:
-    """Σ w_i L_i + penalty, in the order of `losses`; a weight of 1 multiplies nothing."""
-    terms = [loss if weights[name] == 1.0 else loss * weights[name] for name, loss in losses.items()]
-    if penalty is not None:
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float], penalty: Tensor | None) -> Tensor | None:
+    """Σ w_i L_i + penalty, in the order of `losses`; a weight of 1 multiplies nothing.
+
+    A loss of weight 0 is left out, so that what it alone reaches has no gradient, not one of zeros that weight
+    decay or momentum would act beside. None where nothing is left.
+    """
+    terms = [loss if weights[n] == 1.0 else loss * weights[n] for n, loss in losses.items() if weights[n] != 0.0]
+    if penalty is not None and penalty.requires_grad:
         terms.append(penalty)
-    total, *others = terms
-    for term in others:
-        total = total + term
+    total: Tensor | None = None
+    for term in terms:
+        total = term if total is None else total + term
     return total
 
 

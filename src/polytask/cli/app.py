@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ TaskOption = Annotated[
     typer.Option("--task", "-t", help="name[=column][:kind], once a task; the kind is inferred where not given."),
 ]
 BestForOption = Annotated[str, typer.Option(help="Weights: mean, or those best for one task.")]
+DeviceOption = Annotated[str, typer.Option(help="Where it runs: cpu, cuda, mps, or auto.")]
 
 
 def main() -> None:
@@ -86,7 +87,7 @@ def fit(
     }
     experiment, data = read_fit(source, task or [], setting or [], {k: v for k, v in given.items() if v is not None})
     try:
-        trained = run(experiment, data=data, folder=out, quiet=quiet or as_json, say=_say(quiet or as_json))
+        trained = run(experiment, data=data, folder=out, quiet=quiet or as_json, say=_say)
     except KeyboardInterrupt:
         print("interrupted; start the same command again to go on", file=sys.stderr)
         raise
@@ -117,13 +118,14 @@ def predict(
     probabilities: Annotated[bool, typer.Option("--probabilities", "-p", help="Add a column for every class.")] = False,
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task; repeatable.")] = None,
     best_for: BestForOption = "mean",
+    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Predict every task for new rows."""
     from polytask.cli.output import print_frame, write_frame
     from polytask.runs import load
 
-    frame = load(run).predict(rows, probabilities=probabilities, tasks=task or None, best_for=best_for)
+    frame = load(run).predict(rows, probabilities=probabilities, tasks=task or None, best_for=best_for, device=device)
     if out is None:
         print_frame(frame, as_json=as_json)
     else:
@@ -141,6 +143,7 @@ def evaluate(
     ] = None,
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task; repeatable.")] = None,
     best_for: BestForOption = "mean",
+    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Judge a Run on its test part, or on other labelled rows."""
@@ -148,7 +151,7 @@ def evaluate(
     from polytask.runs import load
 
     loaded = load(run)
-    scores = loaded.evaluate(rows, tasks=task or None, best_for=best_for)
+    scores = loaded.evaluate(rows, tasks=task or None, best_for=best_for, device=device)
     print_scores(loaded, scores, rows="test rows" if rows is None else f"the rows of {rows}", as_json=as_json)
 
 
@@ -178,10 +181,10 @@ def demo(
     from polytask.cli.output import print_scores
     from polytask.demos import run_demo
 
-    trained, scores = run_demo(name, folder=out, quiet=quiet or as_json, say=_say(quiet or as_json))
+    trained, scores = run_demo(name, folder=out, quiet=quiet or as_json, say=_say)
     print_scores(trained, scores, as_json=as_json)
 
 
-def _say(quiet: bool) -> Any:
-    """Where notices go: to the error stream, or nowhere."""
-    return (lambda _: None) if quiet else (lambda sentence: print(sentence, file=sys.stderr))
+def _say(sentence: str) -> None:
+    """Notices go to the error stream, so that what is printed stays clean; `--quiet` hides progress only."""
+    print(sentence, file=sys.stderr)

@@ -24,7 +24,8 @@ def print_run(run: Run, *, as_json: bool) -> None:
     """What a training came to, on validation rows, and what to do next."""
     metrics = run.metrics
     if as_json:
-        print_json({"run": str(run.path), **metrics})
+        dropped = sum(run.split(table).counts()["dropped"] for table in run.schema)
+        print_json({"run": str(run.path), **metrics, "dropped_rows": dropped, "findings": run.findings})
         return
     print(run.summary())
     Console().print(_scores(run, metrics["validation"], "validation rows"))
@@ -103,4 +104,5 @@ def print_catalogues(names: Sequence[str], *, as_json: bool) -> None:
         print(f"{name}")
         for entry in rows:
             reads = f"  [reads {', '.join(entry.reads)}]" if entry.reads else ""
-            print(f"  {entry.name:<16} {entry.summary}{reads}")
+            settings = f"  ({', '.join(entry.settings)})" if entry.settings else ""
+            print(f"  {entry.name:<16} {entry.summary}{reads}{settings}")

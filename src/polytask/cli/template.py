@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from polytask.cli.settings import task_entry, written_task
 from polytask.data import Schema, Table, infer_kind_of_task
 from polytask.errors import ConfigError
 from polytask.runs import RunFolder, explained
+from polytask.train import Training
 from polytask.yaml_file import read_value
 
 #: Kinds of columns that can be a target.
 TARGET_KINDS = ("number", "category", "boolean")
 #: Names that no task can have.
-RESERVED = ("mean", "all")
+RESERVED = ("mean", "all", "row", "table")
 
 
 def write_template(data: Path, tasks: Sequence[str], out: Path, *, force: bool) -> None:
@@ -109,9 +111,16 @@ sharing: hard            # one of: {names("sharings")}
 balancer: sum            # one of: {names("balancers")}
 agenda: joint            # one of: {names("agendas")}
 train:
-  epochs: 50             # at most; early stopping ends sooner
+  epochs: 100            # at most; early stopping ends sooner
   learning_rate: 0.001
   optimizer: adamw       # any of: polytask list optimizers
   early_stopping: {{patience: 10}}
-seed: 0
+{_rest_of_training()}seed: 0
 """
+
+
+def _rest_of_training() -> str:
+    """The other settings of training as comments, each with its default."""
+    shown = {"epochs", "learning_rate", "optimizer", "early_stopping"}
+    rest = {f.name: getattr(Training(), f.name) for f in fields(Training) if f.name not in shown}
+    return "".join(f"  # {name}: {json.dumps(value)}\n" for name, value in rest.items())

@@ -1,13 +1,14 @@
 """Where examples come from: Tables, their splits, preprocessing, targets, batches, and a lint."""
 
 from polytask.data.batch import Batch, Stream, TensorTable
-from polytask.data.lint import Finding, lint
+from polytask.data.images import located
+from polytask.data.lint import Finding, lint, lint_across
 from polytask.data.parts import Split
 from polytask.data.prepared import PreprocessSettings
 from polytask.data.preprocess import Preprocessor, default_inputs
 from polytask.data.read import read
 from polytask.data.schema import KINDS, Column, Schema
-from polytask.data.split import SplitSettings, make_split
+from polytask.data.split import SplitSettings, make_split, make_splits
 from polytask.data.table import Table
 from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, target_cells
 
@@ -30,7 +31,10 @@ __all__ = [
     "fit_task",
     "infer_kind_of_task",
     "lint",
+    "lint_across",
+    "located",
     "make_split",
+    "make_splits",
     "read",
     "target_cells",
 ]

@@ -103,16 +103,21 @@ class Stream:
         batch_size: rows a batch; more than there are: all rows make one batch.
         seed: of the order.
         name: of the table, so that several walk differently.
+        rows: only these rows of the table, an int64 tensor on the CPU; all where not given.
 
     Raises:
         ValueError: a batch size below 1.
     """
 
-    def __init__(self, table: TensorTable, batch_size: int, seed: int, name: str = "") -> None:
+    def __init__(
+        self, table: TensorTable, batch_size: int, seed: int, name: str = "", rows: Tensor | None = None
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}: at least 1 row is wanted")
         self.table = table
-        self.batch_size = min(batch_size, table.num_rows)
+        self.rows = rows
+        self.num_rows = table.num_rows if rows is None else len(rows)
+        self.batch_size = min(batch_size, self.num_rows)
         self.seed = seed
         self.name = name
         self._pass = 0
@@ -122,12 +127,12 @@ class Stream:
     @property
     def batches_per_pass(self) -> int:
         """Batches in which every row comes once."""
-        whole, rest = divmod(self.table.num_rows, self.batch_size)
+        whole, rest = divmod(self.num_rows, self.batch_size)
         return whole + (rest > 0 and not self._joins_last)
 
     @property
     def _joins_last(self) -> bool:
-        return self.batch_size > 1 and self.table.num_rows % self.batch_size == 1
+        return self.batch_size > 1 and self.num_rows % self.batch_size == 1
 
     def next(self) -> Batch:
         """The next batch; after the last of a pass comes the first of the next, in a new order."""
@@ -160,7 +165,8 @@ class Stream:
     def _order(self) -> Tensor:
         digest = hashlib.sha256(f"{self.seed}\0{self.name}\0{self._pass}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-        return torch.randperm(self.table.num_rows, generator=generator)
+        order = torch.randperm(self.num_rows, generator=generator)
+        return order if self.rows is None else self.rows[order]
 
     def _cut(self, order: Tensor) -> Sequence[Tensor]:
         batches = list(order.split(self.batch_size))

@@ -46,9 +46,8 @@ def numbers_of(table: Table, name: str) -> np.ndarray:
     if unfit.any():
         row = int(np.argmax(unfit))
         raise SchemaError(
-            f"column {name!r}, row {row}: {numbers[row]:g} stands there; a finite number is wanted, or an "
-            "empty cell "
-            f"where it is unknown"
+            f"column {name!r}, row {row}: {numbers[row]:g} stands there; "
+            "a finite number is wanted, or an empty cell where it is unknown"
         )
     return numbers
 
@@ -101,8 +100,8 @@ def times_of(table: Table, name: str) -> np.ndarray:
     if unread.any():
         k = int(np.argmax(unread))
         raise SchemaError(
-            f"column {name!r}, row {rows[k]}: {_shown(cells[k])} is no date; ISO 8601 (2024-05-31, "
-            "2024-05-31T12:00) is read"
+            f"column {name!r}, row {rows[k]}: {_shown(cells[k])} is no date; "
+            "ISO 8601 (2024-05-31, 2024-05-31T12:00) is read"
         )
     return times
 

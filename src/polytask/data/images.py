@@ -1,11 +1,13 @@
 """Pictures in cells: arrays, PNG or JPEG bytes, or paths, as float32 `[rows, channels, height, width]`."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from polytask.data.schema import num_axes
 from polytask.data.table import Table
@@ -69,10 +71,25 @@ class ImageColumn:
         return pictures
 
 
+def located(table: Table, columns: Sequence[str]) -> Table:
+    """These columns as a table of their own, in which the paths of pictures hold whatever folder it is read from."""
+    frame = table.frame[list(columns)].copy()
+    for name in columns:
+        if table.kind(name) == "image":
+            cells = [str((_folder(table) / c).absolute()) if isinstance(c, str) else c for c in frame[name]]
+            frame[name] = pd.Series(cells, dtype=object)
+    return Table(frame, kinds={name: table.kind(name) for name in columns})
+
+
+def _folder(table: Table) -> Path:
+    """Where relative paths start."""
+    return table.source.parent if table.source and table.source.is_file() else table.source or Path()
+
+
 def _pixels(table: Table, name: str, rows: np.ndarray, size: tuple[int, ...] | None) -> np.ndarray:
     """The pictures of these rows, all of one size (that of training, or of the first row where None)."""
     cells = table.values(name)
-    folder = table.source.parent if table.source and table.source.is_file() else table.source or Path()
+    folder = _folder(table)
     pictures: np.ndarray | None = None
     for k, row in enumerate(rows):
         place = f"column {name!r}, row {row}"
@@ -83,7 +100,7 @@ def _pixels(table: Table, name: str, rows: np.ndarray, size: tuple[int, ...] | N
             origin = f"row {rows[0]}" if pictures is not None else "training"
             raise SchemaError(
                 f"{place}: the picture is {_shown(picture.shape)}, but {origin} has {_shown(size)}; "
-                f"all pictures of a column need one size"
+                "all pictures of a column need one size"
             )
         if pictures is None:
             pictures = np.empty((len(rows), *size), dtype=np.float32)
@@ -95,7 +112,7 @@ def _pixels(table: Table, name: str, rows: np.ndarray, size: tuple[int, ...] | N
 def _picture(cell: Any, folder: Path, place: str, name: str) -> np.ndarray:
     """One cell as float32 `[channels, height, width]`; whole numbers are taken to run to 255."""
     if isinstance(cell, str):
-        path = Path(cell) if Path(cell).is_absolute() else folder / cell
+        path = folder / cell  # an absolute path stays as it is
         if not path.is_file():
             raise SchemaError(f"{place}: there is no picture {str(path)!r}")
         cell = path.read_bytes()
@@ -105,9 +122,8 @@ def _picture(cell: Any, folder: Path, place: str, name: str) -> np.ndarray:
         pixels = _stacked(cell, place)
     else:
         raise SchemaError(
-            f"{place}: a {type(cell).__name__} is no picture; an array [H, W] or [H, W, C], PNG or JPEG "
-            "bytes, "
-            f"or the path of a file is"
+            f"{place}: a {type(cell).__name__} is no picture; "
+            "an array [H, W] or [H, W, C], PNG or JPEG bytes, or the path of a file is"
         )
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
     if not 1 <= pixels.shape[2] <= 4 or not pixels.size:

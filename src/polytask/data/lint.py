@@ -1,6 +1,6 @@
 """A look at table, tasks and split before training: what would make its results worthless or misleading."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from polytask.tasks import Task
 SAMPLE = 20_000
 #: A task with fewer training labels than this is warned of.
 FEW_LABELS = 30
+#: Share of words in a category of numbers up to which they are strays.
+STRAY = 0.1
 #: Repeated rows are warned of above this share of a part.
 REPEATED = 0.01
 
@@ -26,7 +28,7 @@ class Finding:
     """One warning.
 
     Attributes:
-        what: leak, missing-leak, duplicates, constant-target, class-missing or few-labels.
+        what: leak, missing-leak, duplicates, constant-target, class-missing, few-labels or one-value.
         column: it is about, if one.
         task: it is about, if one.
         text: a sentence with the numbers.
@@ -53,8 +55,10 @@ def lint(table: Table, tasks: Sequence[Task], split: Split, inputs: Sequence[str
     - *missing-leak*: the same of where an input is missing, for a target's value, or for where the target is
       missing.
     - *duplicates*: more than 1 % of the validation or test rows have the inputs of a training row.
+    - *stray-word*: a category of which nearly all cells are numbers: a word among them made it one.
     - *constant-target*: a target with one value in training. *class-missing*: a class of validation or test
-      that no training row has. *few-labels*: under 30 training labels.
+      that no training row has. *few-labels*: under 30 training labels. *one-value*: the labels of validation or
+      test are all alike (or none), so that they cannot tell a skill.
 
     Raises:
         SchemaError: a cell that cannot be read; names column and row.
@@ -67,7 +71,24 @@ def lint(table: Table, tasks: Sequence[Task], split: Split, inputs: Sequence[str
         train = np.sort(np.random.default_rng(0).choice(train, SAMPLE, replace=False))
     leaks = find_leaks(table, tasks, train, inputs) if len(train) else []
     findings += [_of_leak(leak) for leak in sorted(leaks, key=lambda leak: -leak.value)]
-    return findings + list(_repeated(table, split, inputs))
+    return findings + list(_stray_words(table, inputs)) + list(_repeated(table, split, inputs))
+
+
+def _stray_words(table: Table, inputs: Sequence[str]) -> Iterator[Finding]:
+    for name in inputs:
+        if table.kind(name) != "category" or name in table.overrides:
+            continue
+        cells = table.frame[name]
+        present = table.mask(name)
+        words = present & pd.to_numeric(cells.astype(object), errors="coerce").isna().to_numpy()
+        num_words, num_cells = int(words.sum()), int(present.sum())
+        if 0 < num_words <= STRAY * num_cells:
+            row = int(words.argmax())
+            text = (
+                f"column {name!r} is read as a category, but {num_cells - num_words} of its {num_cells} cells are "
+                f"numbers; row {row} says {str(cells.iloc[row])!r}"
+            )
+            yield Finding("stray-word", name, None, text, f"empty such cells, or say so: kinds: {{{name}: category}}")
 
 
 def _of_leak(leak: Leak) -> Finding:
@@ -101,6 +122,9 @@ def _of_targets(table: Table, task: Task, split: Split) -> Iterator[Finding]:
                 "label more rows, give a smaller share to validation and test, or leave the task out",
             )
         yield from _of_classes(task, column, values[:, k], present[:, k], labelled, split)
+        for name in ("validation", "test"):
+            if (split.parts == PARTS[name]).any():
+                yield from _of_judged(task, column, values[present[:, k] & (split.parts == PARTS[name]), k], name)
 
 
 def _of_classes(
@@ -133,6 +157,25 @@ def _of_classes(
             )
 
 
+def _of_judged(task: Task, column: str, cells: np.ndarray, part: str) -> Iterator[Finding]:
+    if len(cells) == 0:
+        about = f"no {part} row has a label in column {column!r}"
+    elif isinstance(cells[0], (list, tuple, np.ndarray)) or len(pd.unique(cells)) > 1:
+        return
+    elif len(cells) == 1:
+        about = f"the only {part} label of column {column!r} is {key_of(cells[0])}"
+    else:
+        about = f"all {len(cells)} {part} labels of column {column!r} are {key_of(cells[0])}"
+    left_out = "; the mean leaves an undefined skill out" if part == "validation" else ""
+    yield Finding(
+        "one-value",
+        column,
+        task.name,
+        f"task {task.name!r}: {about}, so that its skill on them is undefined or says nothing{left_out}",
+        f"give {part} a larger share of the rows, or split so that it has other values",
+    )
+
+
 def _labels(cells: np.ndarray) -> set[str]:
     try:
         return {key_of(cell) for cell in pd.unique(cells)}
@@ -140,15 +183,27 @@ def _labels(cells: np.ndarray) -> set[str]:
         return {key_of(label) for cell in cells for label in cell}
 
 
+def lint_across(tables: Mapping[str, Table], splits: Mapping[str, Split], inputs: Sequence[str]) -> list[Finding]:
+    """Warns of *duplicates* between tables that train one model: see `lint`."""
+    findings: list[Finding] = []
+    hashes = {name: hash_rows(table, inputs) for name, table in tables.items()} if len(tables) > 1 else {}
+    for name, here in hashes.items():
+        train = np.concatenate([hashes[other][splits[other].parts == TRAIN] for other in hashes if other != name])
+        findings += _repeats(here, splits[name], train, f" of table {name!r}", "a training row of another table")
+    return findings
+
+
 def _repeated(table: Table, split: Split, inputs: Sequence[str]) -> Iterator[Finding]:
     hashes = hash_rows(table, inputs)
-    train = hashes[split.parts == TRAIN]
+    yield from _repeats(hashes, split, hashes[split.parts == TRAIN], "", "a training row")
+
+
+def _repeats(hashes: np.ndarray, split: Split, train: np.ndarray, of_table: str, whose: str) -> Iterator[Finding]:
     for name in ("validation", "test"):
         rows = hashes[split.parts == PARTS[name]]
         count = int(np.isin(rows, train).sum())
         if count > REPEATED * len(rows):
-            text = (
-                f"{count} of {len(rows)} {name} rows ({count / len(rows):.1%}) have the same inputs as a training row"
-            )
+            share = f"{count} of {len(rows)} {name} rows{of_table} ({count / len(rows):.1%})"
+            text = f"{share} have the same inputs as {whose}"
             remedy = "if they are the same examples, drop repeats or split by_group; coarse inputs repeat by nature"
             yield Finding("duplicates", None, None, text, remedy)

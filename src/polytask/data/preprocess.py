@@ -55,8 +55,7 @@ def default_inputs(
     if not inputs:
         raise SchemaError(
             f"no column is left to be an input: of {len(table.columns)} columns all are targets, weights, "
-            "ignored or of "
-            f"a kind that is none (text, id, vector, other)"
+            "ignored or of a kind that is none (text, id, vector, other)"
         )
     return inputs
 

@@ -80,7 +80,7 @@ def _text(path: Path) -> str:
         line = data[: error.start].count(b"\n") + 1
         raise SchemaError(
             f"{path}, line {line}: is not UTF-8 (byte {error.start} is 0x{data[error.start]:02x}, "
-            f"perhaps Latin-1 or Windows-1252); save it as UTF-8"
+            "perhaps Latin-1 or Windows-1252); save it as UTF-8"
         ) from None
     if not text.strip():
         raise SchemaError(f"{path}: the file is empty")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from polytask.data.cells import keys_of, numbers_of, times_of
 from polytask.data.parts import DROPPED, PARTS, TEST, TRAIN, VALIDATION, Split
-from polytask.data.stratify import assign, labels_of
+from polytask.data.stratify import assign, fill_empty, labels_of, side_by_side
 from polytask.data.table import Table
 from polytask.data.targets import target_cells
 from polytask.errors import SchemaError, nearest
@@ -63,7 +63,7 @@ class SplitSettings:
         if self.validation + self.test >= 1:
             raise ValueError(
                 f"split: validation={self.validation} and test={self.test} leave no rows to train on; "
-                f"their sum has to be below 1"
+                "their sum has to be below 1"
             )
         if self.by_time and (self.by_group or self.column):
             other = "by_group" if self.by_group else "column"
@@ -82,6 +82,38 @@ def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> 
 
     Paper: Sechidis, Tsoumakas, Vlahavas: On the stratification of multi-label data, ECML PKDD 2011.
     """
+    return make_splits({"": (table, tasks)}, settings)[""]
+
+
+def make_splits(tables: Mapping[str, tuple[Table, Sequence[Task]]], settings: SplitSettings) -> dict[str, Split]:
+    """Splits several tables, each for tasks of its own, as `make_split` splits one.
+
+    Under `by_group` the groups are dealt out once, over all tables: none is in training in one table and in
+    the test in another. Otherwise each table is split as it would be alone.
+
+    Raises:
+        SchemaError: see `make_split`.
+    """
+    shares = {TRAIN: 1 - settings.validation, VALIDATION: settings.validation}
+    if not settings.column:
+        shares = {TRAIN: shares[TRAIN] - settings.test, VALIDATION: settings.validation, TEST: settings.test}
+    shares = {part: share for part, share in shares.items() if share > 0}
+    parts, drawn = {}, {}
+    for name, (table, tasks) in tables.items():
+        parts[name], drawn[name] = _settled(table, tasks, settings)
+    drawn = {name: rows for name, rows in drawn.items() if len(rows)}
+    for names in [list(drawn)] if settings.by_group and drawn else [[name] for name in drawn]:
+        found = _at_random([(*tables[name], drawn[name]) for name in names], settings, shares)
+        for name, of_table in zip(names, found, strict=True):
+            parts[name][drawn[name]] = of_table
+    wanted = [TRAIN, VALIDATION] + [TEST] * (settings.test > 0 and not settings.column)
+    for name, (table, _) in tables.items():
+        _check_parts(parts[name], wanted, table, settings, f"split of table {name!r}" if len(tables) > 1 else "split")
+    return {name: Split(found) for name, found in parts.items()}
+
+
+def _settled(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> tuple[np.ndarray, np.ndarray]:
+    """The parts as far as time or a column says them, and the rows that are to be drawn at random."""
     for column in (settings.by_group, settings.by_time, settings.column):
         if column is not None and column not in table.columns:
             raise SchemaError(f"split: there is no column {column!r}; {nearest(column, table.columns)}")
@@ -95,48 +127,45 @@ def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> 
     parts = np.full(table.num_rows, DROPPED, dtype=np.int8)
     if settings.by_time:
         parts[rows] = _by_time(table, settings.by_time, rows, settings)
-    elif settings.column:
+        return parts, rows[:0]
+    if settings.column:
         parts[rows] = _by_column(table, settings.column, rows)
-        train = np.flatnonzero(parts == TRAIN)
-        if VALIDATION not in parts and len(train):
-            shares = {TRAIN: 1 - settings.validation, VALIDATION: settings.validation}
-            parts[train] = _at_random(table, tasks, settings, train, shares)
-    else:
-        shares = {
-            TRAIN: 1 - settings.validation - settings.test,
-            VALIDATION: settings.validation,
-            TEST: settings.test,
-        }
-        parts[rows] = _at_random(table, tasks, settings, rows, {k: s for k, s in shares.items() if s > 0})
-    wanted = [TRAIN, VALIDATION] + [TEST] * (settings.test > 0 and not settings.column)
-    _check_parts(parts, wanted, table, settings)
-    return Split(parts)
+        return parts, rows[:0] if VALIDATION in parts else np.flatnonzero(parts == TRAIN)
+    return parts, rows
 
 
 def _at_random(
-    table: Table,
-    tasks: Sequence[Task],
-    settings: SplitSettings,
-    rows: np.ndarray,
-    shares: Mapping[int, float],
-) -> np.ndarray:
-    groups = _groups(table, settings.by_group, rows) if settings.by_group else None
-    labels = labels_of(table, tasks, rows) if settings.stratify else np.zeros((len(rows), 1), dtype=np.int64)
-    drawn = assign(labels, groups, list(shares.values()), np.random.default_rng(settings.seed))
-    return np.array(list(shares))[drawn]
+    tables: Sequence[tuple[Table, Sequence[Task], np.ndarray]], settings: SplitSettings, shares: Mapping[int, float]
+) -> list[np.ndarray]:
+    """The parts of these rows of each table, drawn together."""
+    blocks = [
+        labels_of(table, tasks, rows) if settings.stratify else np.zeros((len(rows), 1), dtype=np.int64)
+        for table, tasks, rows in tables
+    ]
+    borders = np.cumsum([len(block) for block in blocks])[:-1]
+    groups = None
+    if settings.by_group:
+        keys = [_group_keys(table, settings.by_group, rows) for table, _, rows in tables]
+        groups = pd.factorize(np.concatenate(keys))[0]
+    drawn = assign(side_by_side(blocks), groups, list(shares.values()), np.random.default_rng(settings.seed))
+    if groups is not None and len(blocks) > 1:
+        # All tables together have every part; each of them wants it too.
+        order = np.argsort(groups, kind="stable")
+        members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+        for of_table in np.split(groups, borders):
+            fill_empty(drawn, [members[group] for group in np.unique(of_table)], len(shares))
+    return np.split(np.array(list(shares))[drawn], borders)
 
 
-def _groups(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
+def _group_keys(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
     keys, present = keys_of(table, column)
-    missing = int((~present[rows]).sum())
-    if missing:
+    missing = rows[~present[rows]]
+    if len(missing):
         raise SchemaError(
-            f"split: the group column {column!r} is missing in {missing} of {len(rows)} rows, the first in "
-            "row "
-            f"{rows[np.argmax(~present[rows])]}; fill it in, for instance with a group of its own for each "
-            "row"
+            f"split: the group column {column!r} is missing in {len(missing)} of {len(rows)} rows, the first in "
+            f"row {missing[0]}; fill it in, for instance with a group of its own for each row"
         )
-    return pd.factorize(keys[rows])[0]
+    return keys[rows]
 
 
 def _by_time(table: Table, column: str, rows: np.ndarray, settings: SplitSettings) -> np.ndarray:
@@ -144,8 +173,7 @@ def _by_time(table: Table, column: str, rows: np.ndarray, settings: SplitSetting
     if not present.all():
         raise SchemaError(
             f"split: the time column {column!r} is missing in {int((~present).sum())} of {len(rows)} rows, "
-            "the first in "
-            f"row {rows[np.argmax(~present)]}; fill it in or leave these rows out"
+            f"the first in row {rows[np.argmax(~present)]}; fill it in or leave these rows out"
         )
     kind = table.kind(column)
     if kind not in ("date", "number"):
@@ -167,22 +195,20 @@ def _by_column(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
     if not present[rows].all():
         missing = rows[~present[rows]]
         raise SchemaError(
-            f"split: the column {column!r} is missing in {len(missing)} of {len(rows)} rows, the first in "
-            f"row {missing[0]}; "
-            f"write train, valid or test there"
+            f"split: the column {column!r} is missing in {len(missing)} of {len(rows)} rows, "
+            f"the first in row {missing[0]}; write train, valid or test there"
         )
     parts = np.array([_WRITTEN.get(str(key).strip().lower(), DROPPED) for key in keys[rows]])
     if (parts == DROPPED).any():
         row = rows[np.argmax(parts == DROPPED)]
         raise SchemaError(
-            f"split: the column {column!r} says {keys[row]!r} in row {row}; train, valid (validation, val, "
-            "dev) or test "
-            f"is wanted"
+            f"split: the column {column!r} says {keys[row]!r} in row {row}; "
+            "train, valid (validation, val, dev) or test is wanted"
         )
     return parts
 
 
-def _check_parts(parts: np.ndarray, wanted: Sequence[int], table: Table, settings: SplitSettings) -> None:
+def _check_parts(parts: np.ndarray, wanted: Sequence[int], table: Table, settings: SplitSettings, place: str) -> None:
     counts = Split(parts).counts()
     for name in (name for name, part in PARTS.items() if part in wanted and not counts[name]):
         kept = len(parts) - counts["dropped"]
@@ -191,13 +217,12 @@ def _check_parts(parts: np.ndarray, wanted: Sequence[int], table: Table, setting
             remedy = f"write it into the column {settings.column!r}"
         elif settings.by_group:
             present = np.flatnonzero(parts != DROPPED)
-            num_groups = len(np.unique(_groups(table, settings.by_group, present)))
+            num_groups = len(pd.unique(_group_keys(table, settings.by_group, present)))
             what += f" in {num_groups} groups of {settings.by_group!r}"
             remedy = "give at least one group for each part, a larger share, or split without by_group"
         elif settings.by_time:
             remedy = f"give more rows with different times in {settings.by_time!r} or a larger share"
         raise SchemaError(
-            f"split: the {name} part would have 0 of {what} (validation={settings.validation}, "
-            f"test={settings.test}); "
-            f"{remedy}"
+            f"{place}: the {name} part would have 0 of {what} "
+            f"(validation={settings.validation}, test={settings.test}); {remedy}"
         )

@@ -126,15 +126,26 @@ def assign(
             codes, counts = np.unique(labels[rows], return_counts=True)
             parts[rows] = dealer.deal_one(codes[codes >= 0], counts[codes >= 0])
     if len(np.unique(parts)) < len(shares):
-        _fill_empty(parts, members if groups is not None else np.split(order, len(order)), len(shares))
+        fill_empty(parts, members if groups is not None else np.split(order, len(order)), len(shares))
     return parts
 
 
-def _fill_empty(parts: np.ndarray, units: list[np.ndarray], num_parts: int) -> None:
-    """Gives a part without rows the smallest unit of the part with most units: few rows need it."""
+def side_by_side(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """The labels of several tables as those of one: rows below each other, each table's codes in its own columns."""
+    joined = np.full((sum(len(block) for block in blocks), sum(block.shape[1] for block in blocks)), -1)
+    row = column = code = 0
+    for block in blocks:
+        rows, columns = slice(row, row + len(block)), slice(column, column + block.shape[1])
+        joined[rows, columns] = np.where(block < 0, -1, block + code)
+        row, column, code = rows.stop, columns.stop, code + int(block.max(initial=-1)) + 1
+    return joined
+
+
+def fill_empty(parts: np.ndarray, units: list[np.ndarray], num_parts: int) -> None:
+    """Gives a part without units the smallest unit of the part with most of them: few rows need it."""
     for part in range(num_parts if len(units) >= num_parts else 0):
-        if not (parts == part).any():
-            home = np.array([parts[rows[0]] for rows in units])
+        home = np.array([parts[rows[0]] for rows in units])
+        if part not in home:
             largest = int(np.bincount(home, minlength=num_parts).argmax())
             smallest = min(np.flatnonzero(home == largest), key=lambda k: len(units[k]))
             parts[units[smallest]] = part

@@ -178,7 +178,10 @@ def hash_rows(table: Table, columns: Sequence[str]) -> np.ndarray:
     hashes = np.zeros(table.num_rows, dtype=np.uint64)
     for name in columns:
         # Multiplied before each addition, so that swapped cells do not cancel.
-        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + _hash_column(table.frame[name])
+        series = table.frame[name]
+        if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iuf":
+            series = series.astype(np.float64)  # 1 and 1.0 are the same cell
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + _hash_column(series)
     return hashes
 
 

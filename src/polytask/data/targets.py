@@ -16,6 +16,10 @@ from polytask.tasks import Fitted, Task
 MOST_CLASSES = 20
 
 
+#: A classification of more classes than this wants two labels a class at least.
+MANY_CLASSES = 50
+
+
 @dataclass(frozen=True)
 class Targets:
     """Encoded targets of some rows, by task.
@@ -65,15 +69,21 @@ def fit_task(table: Table, task: Task, rows: np.ndarray) -> Fitted:
     Raises:
         SchemaError: no such column, no target present among these rows, or targets the task cannot take.
     """
-    values, present = target_cells(table, task)
-    values, present = values[rows], present[rows]
+    values, present = _cells_of(table, task, rows)
     if not present.any():
         columns = ", ".join(repr(column) for column in task.columns)
         raise SchemaError(
-            f"task {task.name!r}: column {columns} has no value in any of the {len(present)} training rows; "
+            f"task {task.name!r}: column {columns} has no value in any of the {len(rows)} training rows; "
             "leave the task out or give it rows with a value"
         )
-    return task.fit(values, present)
+    fitted = task.fit(values, present)
+    classes, count = fitted.get("classes", ()), int(present.sum())
+    if task.kind == "classification" and len(classes) > max(MANY_CLASSES, count / 2):
+        raise SchemaError(
+            f"task {task.name!r}: column {task.columns[0]!r} has {len(classes)} classes in {count} training labels, "
+            "too many to be learnt; numbers are a Regression, names of persons or things a Similarity"
+        )
+    return fitted
 
 
 def encode_targets(table: Table, tasks: Sequence[Task], fitted: Mapping[str, Fitted], rows: np.ndarray) -> Targets:
@@ -86,12 +96,14 @@ def encode_targets(table: Table, tasks: Sequence[Task], fitted: Mapping[str, Fit
         rows: positions in the table.
 
     Raises:
-        SchemaError: a cell a task cannot take, or a row weight that is missing, negative or not finite.
+        SchemaError: a cell a task cannot take, or a labelled row's weight that is missing, negative or not
+            finite.
     """
     values, present, weight = {}, {}, {}
     for task in tasks:
-        cells, is_there = target_cells(table, task)
-        target, counts = task.encode(cells[rows], is_there[rows], fitted[task.name])
+        chosen = torch.from_numpy(np.asarray(rows, dtype=np.int64))
+        whole = task.encode(*_cells_of(table, task, rows), fitted[task.name])
+        target, counts = (cells[chosen] for cells in whole)
         weights = task.cell_weight(target, counts, fitted[task.name]).to(torch.float32)
         if task.weight is not None:
             of_rows = torch.from_numpy(row_weights(table, task)[rows]).to(torch.float32)
@@ -101,17 +113,26 @@ def encode_targets(table: Table, tasks: Sequence[Task], fitted: Mapping[str, Fit
     return Targets(values, present, weight)
 
 
+def _cells_of(table: Table, task: Task, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cells of the whole table, present in these rows only: a task then names a cell by its row in the table."""
+    values, present = target_cells(table, task)
+    asked = np.zeros_like(present)
+    asked[rows] = present[rows]
+    return values, asked
+
+
 def row_weights(table: Table, task: Task) -> np.ndarray:
-    """A task's column of row weights, float64 `[rows]`.
+    """A task's column of row weights, float64 `[rows]`; where the task has no label, anything (NaN too).
 
     Raises:
-        SchemaError: no such column, or a weight that is missing, negative or not finite.
+        SchemaError: no such column, or a labelled row's weight that is missing, negative or not finite.
     """
     if task.weight is None:
         return np.ones(table.num_rows)
     _check_column(table, task, task.weight)
     weights = numbers_of(table, task.weight)
-    unfit = np.isnan(weights) | (weights < 0)
+    labelled = target_cells(table, task)[1].reshape(table.num_rows, -1).any(axis=1)
+    unfit = labelled & (np.isnan(weights) | (weights < 0))
     if unfit.any():
         row = int(np.argmax(unfit))
         what = "is missing" if np.isnan(weights[row]) else f"is {weights[row]:g}"

@@ -1,6 +1,6 @@
 """What every encoder is: one modality in, a chain of stages out."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ from polytask.config import Choice, choose
 from polytask.feature import Feature, Inputs, InputSpec
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """A chain of stages that a Sharing may copy, mix or split.
 
     A concrete encoder is built as `TheEncoder(spec, **settings)` and fills `stages` and `widths` in its

@@ -101,13 +101,7 @@ def experiment_from(
     **train: Any,
 ) -> Experiment:
     """The Experiment that `fit`'s arguments describe."""
-    if isinstance(tasks, Task | str):
-        tasks = [tasks]
-    for task in tasks:
-        if not isinstance(task, Task):
-            raise ConfigError(
-                f"tasks: {task!r} is no task; write pt.Classification('{task}') or pt.Regression('{task}')"
-            )
+    tasks = _listed(tasks)
     known = {f.name for f in fields(Training)}
     for name in train:
         if name not in known:
@@ -140,6 +134,20 @@ def experiment_from(
         seed=seed,
         **choices,
     )
+
+
+def _listed(tasks: Any) -> list[Task]:
+    """The tasks as a list; one alone may stand for itself."""
+    if isinstance(tasks, Mapping):
+        raise ConfigError(f"tasks: a list of tasks is wanted, got a dict; write {[*tasks.values()]!r}")
+    found: list[Any] = [tasks] if isinstance(tasks, Task | str) else list(tasks)
+    for task in found:
+        if not isinstance(task, Task):
+            hint = "a task is made by a call, as pt.Regression('price')"
+            if isinstance(task, str):
+                hint = f"write pt.Classification({task!r}) or pt.Regression({task!r})"
+            raise ConfigError(f"tasks: {task!r} is no task; {hint}")
+    return found
 
 
 def _to_stderr(sentence: str) -> None:

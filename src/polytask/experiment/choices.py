@@ -72,14 +72,18 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise ConfigError(f"seed: a whole number from 0 is wanted, got {self.seed!r}")
         names = [task.name for task in self.tasks]
         if not names:
             raise ConfigError("there is no task; name at least one thing to predict")
         for name in names:
             if names.count(name) > 1:
                 raise ConfigError(f"two tasks are called {name!r}; give each a name of its own")
-            if name in ("mean", "all"):
-                raise ConfigError(f"a task cannot be called {name!r}, which means all tasks; use column={name!r}")
+            if name.lower() in ("mean", "all", "row", "table"):
+                raise ConfigError(f"a task cannot be called {name!r}, a word of the Run folder; use column={name!r}")
+            if [other.lower() for other in names].count(name.lower()) > 1:
+                raise ConfigError(f"a task is called {name!r} and another the same but for capitals; rename one")
         for task in self.tasks:
             for other in task.after:
                 if other not in names:
@@ -106,8 +110,6 @@ class Experiment:
             if values.get(name) is not None:
                 found[name] = as_choice(values[name], catalogue, name, source, (name,))
         if "seed" in values:
-            if not isinstance(values["seed"], int) or isinstance(values["seed"], bool) or values["seed"] < 0:
-                raise ConfigError(f"{source.place(('seed',))}: a whole number from 0, got {values['seed']!r}")
             found["seed"] = values["seed"]
         return cls(**found)
 

@@ -34,12 +34,11 @@ def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, S
     constant = prepared.preprocessor.constant
     if constant:
         yield f"left out, constant in training: {_listed(constant)}"
-    table = next(iter(sources.values())).table
-    unread = [c.name for c in table.schema.columns if c.kind in ("text", "id", "vector", "other")]
-    unread = [name for name in unread if name not in experiment.data.ignore]
-    if unread and experiment.data.inputs is None:
-        shown = _listed([f"{name}: {table.kind(name)}" for name in unread])
-        yield f"left out, of a kind that is no input yet ({shown}); see data.kinds and data.ignore"
+    columns = [column for source in sources.values() for column in source.table.schema.columns]
+    unread = {c.name: c.kind for c in columns if c.kind in ("text", "id", "vector", "other")}
+    shown = [f"{name}: {kind}" for name, kind in unread.items() if name not in experiment.data.ignore]
+    if shown and experiment.data.inputs is None:
+        yield f"left out, of a kind that is no input yet ({_listed(shown)}); see data.kinds and data.ignore"
 
 
 def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """From tables to tensors: splits, targets, inputs and blueprint, made once, written into the Run, read from there."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from polytask.data import (
     encode_targets,
     fit_task,
     lint,
-    make_split,
+    lint_across,
+    located,
+    make_splits,
 )
 from polytask.encoders import ENCODERS, default_encoder
 from polytask.errors import ConfigError, SchemaError, nearest
@@ -64,14 +66,14 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
 
     Raises:
         ConfigError: no data, or tables for other tasks than the experiment's.
+        SchemaError: a table cannot be read, or `kinds` names a column that none has.
     """
     settings = experiment.data
     found = settings.path if data is None else data
     if found is None:
         raise ConfigError("there are no data: give a table, or data.path")
-    kinds = settings.kinds or None
     if not isinstance(found, Mapping):
-        return {ALL: Source(Table.of(found, kinds=kinds), experiment.tasks)}
+        return {ALL: Source(Table.of(found, kinds=settings.kinds), experiment.tasks)}
     by_name = {task.name: task for task in experiment.tasks}
     for name in found:
         if name not in by_name:
@@ -79,7 +81,12 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
     for name in by_name:
         if name not in found:
             raise ConfigError(f"task {name!r} has no table; give one for each task, or one for all")
-    return {name: Source(Table.of(found[name], kinds=kinds), (task,)) for name, task in by_name.items()}
+    tables = {name: Table.of(found[name]) for name in by_name}
+    _check_columns("kinds", settings.kinds, tables)
+    for name, table in tables.items():
+        here = {column: kind for column, kind in settings.kinds.items() if column in table.columns}
+        tables[name] = Table.of(table, kinds=here)
+    return {name: Source(tables[name], (task,)) for name, task in by_name.items()}
 
 
 def prepare(experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder) -> None:
@@ -90,13 +97,15 @@ def prepare(experiment: Experiment, sources: Mapping[str, Source], folder: RunFo
         ConfigError: settings that do not fit the data.
     """
     settings = experiment.data
-    splits, fitted, findings = {}, {}, []
+    fitted, findings = {}, []
     inputs = _inputs(settings, sources)
+    splits = make_splits({name: (s.table, s.tasks) for name, s in sources.items()}, settings.split)
     for name, source in sources.items():
-        splits[name] = make_split(source.table, source.tasks, settings.split)
         for task in source.tasks:
             fitted[task.name] = fit_task(source.table, task, splits[name].rows("train"))
         findings += lint(source.table, source.tasks, splits[name], inputs)
+    if len(sources) > 1:
+        findings += lint_across({name: located(s.table, inputs) for name, s in sources.items()}, splits, inputs)
     training, rows = _training_rows(sources, splits, inputs)
     preprocessor = Preprocessor.fit(training, inputs, rows, settings.preprocess)
     blueprint = Blueprint(
@@ -153,12 +162,14 @@ def _inputs(settings: DataSettings, sources: Mapping[str, Source]) -> list[str]:
     # A target of one table's task is no input of another's either.
     tasks = [task for source in sources.values() for task in source.tasks]
     targets = {column: task.name for task in tasks for column in task.columns}
+    _check_columns("ignore", settings.ignore, {name: source.table for name, source in sources.items()})
     for name, source in sources.items():
         known = source.table.columns
         for column in settings.inputs or ():
             if column not in known:
                 raise SchemaError(f"inputs: there is no column {column!r}; {nearest(column, known)}")
-        here = list(settings.inputs or default_inputs(source.table, tasks, settings.ignore, settings.split))
+        ignore = [column for column in settings.ignore if column in known]
+        here = list(settings.inputs or default_inputs(source.table, tasks, ignore, settings.split))
         for column in here:
             if column in targets:
                 raise ConfigError(f"data.inputs: {column!r} is the target of task {targets[column]!r}; take it out")
@@ -166,10 +177,19 @@ def _inputs(settings: DataSettings, sources: Mapping[str, Source]) -> list[str]:
             odd = sorted(set(here) ^ set(found))[0]
             raise SchemaError(
                 f"the tables have different input columns: {odd!r} is not in all of them (table {name!r}); "
-                f"name the common ones in data.inputs, or put it into data.ignore"
+                "name the common ones in data.inputs, or put it into data.ignore"
             )
         found = found or here
     return found or []
+
+
+def _check_columns(setting: str, columns: Iterable[str], tables: Mapping[str, Table]) -> None:
+    """Refuses a column that no table has; that only some have it is no mistake."""
+    known = {column for table in tables.values() for column in table.columns}
+    for column in columns:
+        if column not in known:
+            where = " in any table" if len(tables) > 1 else ""
+            raise SchemaError(f"{setting}: there is no column {column!r}{where}; {nearest(column, known)}")
 
 
 def _training_rows(
@@ -179,7 +199,7 @@ def _training_rows(
     if len(sources) == 1:
         ((name, source),) = sources.items()
         return source.table, splits[name].rows("train")
-    frames = [s.table.frame[inputs].iloc[splits[name].rows("train")] for name, s in sources.items()]
+    frames = [located(s.table, inputs).frame.iloc[splits[name].rows("train")] for name, s in sources.items()]
     first = next(iter(sources.values())).table
     joined = pd.concat(frames, ignore_index=True)
     return Table(joined, kinds={name: first.kind(name) for name in inputs}), np.arange(len(joined))

@@ -1,6 +1,6 @@
 """Whether a folder's Run may be gone on with: the same settings, on the same data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from polytask.errors import RunError
@@ -27,6 +27,22 @@ def check_same(experiment: Experiment, sources: Mapping[str, Source], folder: Ru
     for name, record in folder.read_json("run.json")["tables"].items():
         if name not in sources or sources[name].table.fingerprint() != record["fingerprint"]:
             raise RunError(f"{folder.path} holds a Run on other data (table {name!r}); choose another folder")
+
+
+def record_environment(folder: RunFolder, now: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Writes down what a Run is trained with; a Run that goes on with something else is told so, and keeps both."""
+    if not (folder / "environment.json").exists():
+        folder.write_json("environment.json", now)
+        return
+    begun = folder.read_json("environment.json")
+    versions = {"polytask": "polytask", "python": "Python", "device": "device"}
+    changes = [f"{word} {begun[key]} -> {now[key]}" for key, word in versions.items() if begun[key] != now[key]]
+    changes += [
+        f"{p} {begun['packages'].get(p)} -> {v}" for p, v in now["packages"].items() if begun["packages"].get(p) != v
+    ]
+    if changes:
+        say(f"warning: this Run was begun with something else ({', '.join(changes)}); its last digits may differ")
+        folder.write_json("environment.json", begun | {"resumed_with": now})
 
 
 def without_path(values: Mapping[str, Any]) -> dict[str, Any]:

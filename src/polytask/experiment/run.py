@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import torch
 import polytask
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
-from polytask.experiment.machine import own_state, pick_device
+from polytask.experiment.machine import own_state
 from polytask.experiment.notices import Say, tell
 from polytask.experiment.prepare import (
     Prepared,
@@ -26,7 +26,7 @@ from polytask.experiment.prepare import (
     prepare,
     read_prepared,
 )
-from polytask.experiment.resume import check_same, without_path
+from polytask.experiment.resume import check_same, record_environment, without_path
 from polytask.model import seed_of
 from polytask.runs import (
     FORMAT,
@@ -36,6 +36,7 @@ from polytask.runs import (
     environment,
     evaluating,
     finite,
+    pick_device,
     run_model,
 )
 from polytask.train import Session, TrainingData, make_progress, train
@@ -69,24 +70,22 @@ def run(
     target = RunFolder(folder or default_folder(experiment, sources))
     is_new = not target.path.exists()
     target.create()
-    started = (target / "run.json").exists()
-    try:
-        with target.locked():
-            state = target.state()
-            if state == "empty":
-                target.clear()
-                prepare(experiment, sources, target)
-                target.write_json("run.json", _head(sources, "training"))
-            else:
-                check_same(experiment, sources, target)
-            prepared = read_prepared(target)
-            tell(experiment, prepared, sources, say)
-            if state != "finished":
-                _train(experiment, prepared, sources, target, quiet)
-    except BaseException:
-        if not started and not (target / "checkpoint").exists():  # a refusal leaves nothing half-written
-            shutil.rmtree(target.path, ignore_errors=True) if is_new else target.clear()
-        raise
+    with target.locked(), ExitStack() as undo:
+        state = target.state()
+        if state == "empty":
+            undo.callback(target.forget, whole=is_new)
+            target.clear()
+            prepare(experiment, sources, target)
+            target.write_json("run.json", _head(sources, "training"))
+        else:
+            check_same(experiment, sources, target)
+        prepared = read_prepared(target)
+        tell(experiment, prepared, sources, say)
+        if state == "finished":
+            say("this Run is finished: it is given back as it is")
+        else:
+            _train(experiment, prepared, sources, target, quiet, say)
+        undo.pop_all()
     return Run(target.path, data={name: source.table for name, source in sources.items()})
 
 
@@ -103,17 +102,22 @@ def default_folder(experiment: Experiment, sources: Mapping[str, Source]) -> Pat
 
 
 def _train(
-    experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], folder: RunFolder, quiet: bool
+    experiment: Experiment,
+    prepared: Prepared,
+    sources: Mapping[str, Source],
+    folder: RunFolder,
+    quiet: bool,
+    say: Say,
 ) -> None:
     settings = experiment.train
-    device = pick_device(settings.device)
+    device = pick_device(settings.device, "train.device")
     began = time.time()
     progress = make_progress(quiet=quiet)
-    with own_state(settings.threads, device):
+    with own_state(settings.threads):
         torch.manual_seed(seed_of(experiment.seed, "training"))
         data = encode(prepared, sources, device)
         session = _session(experiment, prepared, data, device)
-        folder.write_json("environment.json", environment(device))
+        record_environment(folder, environment(device), say)
         try:
             scores = train(session, folder, progress)
         finally:
@@ -138,6 +142,8 @@ def _session(experiment: Experiment, prepared: Prepared, data: TrainingData, dev
         raise ConfigError(str(error)) from error
     session = Session(model, data, balancer, agenda, settings)
     if settings.compile:
+        # A donated buffer does not outlive a backward pass, and each task's gradient is a pass through the same graph.
+        torch._functorch.config.donated_buffer = False
         model.compile()
     return session
 
@@ -164,7 +170,7 @@ def _validation_predictions(session: Session, prepared: Prepared) -> pd.DataFram
     with evaluating(session.judged):
         for name, table in session.data.validation.items():
             tasks = [session.data.tasks[t] for t in table.tasks]
-            outputs = run_model(session.judged, table, tasks, autocast=session.autocast)
+            outputs = run_model(session.judged, table, tasks)
             columns: dict[str, Any] = {"table": name, "row": prepared.splits[name].rows("validation")}
             for task in tasks:
                 fitted, output = session.data.fitted[task.name], outputs.values[task.name]

@@ -1,6 +1,6 @@
 """What each task asks of the shared weights; knows no task and no method."""
 
-from polytask.gradients.checks import loss_values
+from polytask.gradients.checks import check_losses, loss_values
 from polytask.gradients.engine import (
     Engine,
     TaskGradients,
@@ -21,6 +21,7 @@ __all__ = [
     "Signals",
     "TaskGradients",
     "check_finite",
+    "check_losses",
     "cone_projection",
     "cosines",
     "gramian",

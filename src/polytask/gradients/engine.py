@@ -76,6 +76,7 @@ def task_gradients(
     *,
     retain_graph: bool = False,
     with_own: bool = True,
+    allow_unreached: bool = False,
 ) -> TaskGradients:
     """Differentiates each loss once, with respect to everything it reaches; changes no `.grad`.
 
@@ -84,10 +85,11 @@ def task_gradients(
         shared: the parameters the tasks share. Frozen ones are left out; repeated ones count once.
         retain_graph: keep the graph for another backward pass.
         with_own: also the gradients of parameters that are not in `shared`.
+        allow_unreached: whether the losses may reach none of `shared`; J is then zero.
 
     Raises:
-        ValueError: a loss that cannot be differentiated, or shared parameters none of which any loss reaches;
-            names the task or the parameter.
+        ValueError: a loss that cannot be differentiated, or shared parameters none of which any loss reaches
+            (unless allowed); names the task or the parameter.
 
     Example:
         >>> w = nn.Parameter(torch.tensor([1.0, 2.0]))
@@ -114,7 +116,8 @@ def task_gradients(
         for k, gradient in enumerate(gradients[len(trainable) :]):
             if gradient is not None:
                 _sum_into(sums, k, gradient)
-    _check_reached(trainable, reached)
+    if not allow_unreached:
+        _check_reached(trainable, reached)
     pairs = tuple((own[k], sums[k]) for k in sorted(sums))
     return TaskGradients(tuple(losses), tuple(trainable), jacobian, tuple(reached), pairs)
 

@@ -1,6 +1,7 @@
 """The Run folder: writing, loading, predicting, judging."""
 
 from polytask.runs.checkpoint import random_state, read_checkpoint, restore_random_state, write_checkpoint
+from polytask.runs.device import pick_device
 from polytask.runs.environment import environment
 from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, run_model
 from polytask.runs.folder import FORMAT, RunFolder, explained, finite, json_bytes
@@ -20,6 +21,7 @@ __all__ = [
     "json_bytes",
     "judge",
     "load",
+    "pick_device",
     "random_state",
     "read_checkpoint",
     "restore_random_state",

@@ -4,10 +4,11 @@ Each checkpoint is a folder `checkpoint/<number>`, written under another name an
 before is removed only then. So at any moment at least one whole checkpoint exists once the first was written.
 """
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from torch import Tensor
 
 from polytask.errors import RunError
 from polytask.runs.folder import explained, sha256
+
+#: Where in a checkpoint the best weights so far stand.
+_WEIGHTS = "best"
 
 
 def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
@@ -57,8 +61,16 @@ def unpack(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     return tuple(items) if kind == "tuple" else items
 
 
-def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
+def write_checkpoint(
+    folder: Path, state: Mapping[str, Any], weights: Mapping[str, bytes] | None = None, kept: Iterable[str] = ()
+) -> None:
     """Writes one checkpoint and removes the ones before it.
+
+    Args:
+        folder: of the checkpoints.
+        state: nested state, as `pack` takes it.
+        weights: name -> a safetensors file that goes with it.
+        kept: names of such files that are the same as in the checkpoint before.
 
     Raises:
         RunError: it could not be written (no space, say); the one before still stands.
@@ -67,14 +79,21 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
     earlier = _whole(folder)
     number = int(earlier[-1].name) + 1 if earlier else 0
     staged, final = folder / "staging", folder / f"{number:09d}"
+    files = {"state.safetensors": save(tensors), "state.json": json.dumps(tree).encode()}
+    files |= {_file_of(name): content for name, content in (weights or {}).items()}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     with explained(folder):
         folder.mkdir(exist_ok=True)
         shutil.rmtree(staged, ignore_errors=True)
         try:
             staged.mkdir()
-            _flush(staged / "state.safetensors", save(tensors))
-            _flush(staged / "state.json", json.dumps(tree).encode())
-            sums = {name: sha256(staged / name) for name in ("state.json", "state.safetensors")}
+            for name, content in files.items():
+                _flush(staged / name, content)
+            if kept := [_file_of(name) for name in kept]:
+                before = json.loads((earlier[-1] / "checksums.json").read_text(encoding="utf-8"))
+                for name in kept:
+                    _link(earlier[-1] / name, staged / name)
+                    sums[name] = before[name]
             _flush(staged / "checksums.json", json.dumps(sums).encode())
             staged.rename(final)
         finally:
@@ -83,8 +102,8 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def read_checkpoint(folder: Path) -> Any | None:
-    """The newest checkpoint's state; None where there is none.
+def read_checkpoint(folder: Path) -> tuple[Any, dict[str, dict[str, Tensor]]] | None:
+    """The newest checkpoint's state, and the weights that go with it by name; None where there is none.
 
     Raises:
         RunError: it is damaged.
@@ -95,11 +114,12 @@ def read_checkpoint(folder: Path) -> Any | None:
     newest = found[-1]
     try:
         sums = json.loads((newest / "checksums.json").read_text(encoding="utf-8"))
-        for name in ("state.json", "state.safetensors"):
+        for name in {"state.json", "state.safetensors", *sums}:
             if sha256(newest / name) != sums[name]:
                 raise ValueError(f"the checksum of {name} differs")
         tree = json.loads((newest / "state.json").read_text(encoding="utf-8"))
-        return unpack(tree, load((newest / "state.safetensors").read_bytes()))
+        weights = {path.stem: load(path.read_bytes()) for path in (newest / _WEIGHTS).glob("*.safetensors")}
+        return unpack(tree, load((newest / "state.safetensors").read_bytes())), weights
     except Exception as error:
         raise RunError(
             f"the checkpoint {newest} is damaged ({str(error) or type(error).__name__}); "
@@ -107,11 +127,25 @@ def read_checkpoint(folder: Path) -> Any | None:
         ) from error
 
 
+def _file_of(name: str) -> str:
+    return f"{_WEIGHTS}/{name}.safetensors"
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the file system has no links."""
+    target.parent.mkdir(exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def _whole(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.name.isdigit()) if folder.is_dir() else []
 
 
 def _flush(path: Path, content: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
     with path.open("wb") as handle:
         handle.write(content)
         handle.flush()

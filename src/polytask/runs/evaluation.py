@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from polytask.data import TensorTable
+from polytask.data import Table, TensorTable, target_cells
 from polytask.tasks import Fitted, Task
 
 #: Metrics of one task: every metric's value, its `skill`, its `loss`, and `rows` (labelled ones).
@@ -71,6 +73,18 @@ def run_model(
     return Outputs({name: torch.cat(part) for name, part in parts.items() if part}, losses)
 
 
+def predictions(
+    tasks: Sequence[Task], fitted: Mapping[str, Fitted], outputs: Outputs, *, probabilities: bool, index: pd.Index
+) -> pd.DataFrame:
+    """What the outputs say in the user's own terms, one row an output; with class probabilities, if wanted."""
+    columns: dict[str, np.ndarray] = {}
+    for task in tasks:
+        columns |= task.decode(outputs.values[task.name], fitted[task.name])
+        if probabilities:
+            columns |= task.probabilities(outputs.values[task.name], fitted[task.name])
+    return pd.DataFrame(columns, index=index)
+
+
 def judge(
     tasks: Sequence[Task], fitted: Mapping[str, Fitted], outputs: Outputs, table: TensorTable
 ) -> dict[str, TaskScores]:
@@ -88,3 +102,15 @@ def judge(
             found["skill"] = task.skill(found[metric.name], constant, fit)
         scores[task.name] = found | {"loss": outputs.losses[task.name], "rows": rows}
     return scores
+
+
+def left_out(table: Table, tasks: Sequence[Task], encoded: TensorTable) -> dict[str, int]:
+    """How many labels of a table are of classes that training never had: task -> count, where there are any."""
+    found = {}
+    for task in tasks:
+        _, given = target_cells(table, task)
+        kept = encoded.present[task.name]
+        missing = int(given.sum()) - int(kept.sum())
+        if given.shape == tuple(kept.shape) and missing:
+            found[task.name] = missing
+    return found

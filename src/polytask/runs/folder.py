@@ -40,6 +40,12 @@ class RunFolder:
         self.path = Path(path)
         self._lock: IO[str] | None = None
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
@@ -53,6 +59,11 @@ class RunFolder:
             if self.path.exists() and not self.path.is_dir():
                 raise RunError(f"{self.path} is a file; a Run needs a folder: choose another name")
             if self.path.exists():
+                held = {p.name for p in self.path.iterdir()}
+                if held and not held & {"run.json", ".lock"}:
+                    raise RunError(
+                        f"{self.path} holds {min(held)!r} and is no Run folder; choose an empty or a new folder"
+                    )
                 strange = sorted(p.name for p in self.path.iterdir() if p.name not in NAMES and not _is_staged(p))
                 if strange:
                     raise RunError(
@@ -141,6 +152,27 @@ class RunFolder:
             for item in self.path.iterdir():
                 if item.name in NAMES - {".lock"}:
                     shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+    def forget(self, *, whole: bool) -> None:
+        """Leaves nothing of a training that was refused before its first checkpoint.
+
+        Args:
+            whole: remove the folder too.
+        """
+        if (self.path / "checkpoint").exists():
+            return
+        if whole:
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            self.clear()
+            (self.path / ".lock").unlink(missing_ok=True)
+
+    def neighbours(self) -> str:
+        """The end of a sentence that names the Runs beside this folder, or in `runs/`."""
+        places = (self.path.parent, Path("runs"))
+        found = sorted({str(p.parent) for place in places if place.is_dir() for p in place.glob("*/run.json")})
+        shown = ", ".join(found[:5]) + (f", … ({len(found)} in all)" if len(found) > 5 else "")
+        return f"; there is {shown}" if found else ""
 
     def seal(self) -> None:
         """Writes the checksums of every file of the finished Run but the checkpoint's and run.json's."""

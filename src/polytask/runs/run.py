@@ -11,10 +11,13 @@ from safetensors.torch import load_file
 
 from polytask.data import Preprocessor, Schema, Split, Table, Targets, TensorTable, encode_targets
 from polytask.errors import ConfigError, RunError, nearest
-from polytask.model import Blueprint, Model, count_parameters
-from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, run_model
+from polytask.model import Blueprint, Model
+from polytask.runs.asked import tables_of, tasks_of
+from polytask.runs.device import pick_device
+from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, left_out, predictions, run_model
 from polytask.runs.folder import RunFolder
 from polytask.runs.opening import own_tables, record_opening
+from polytask.runs.overview import overview
 from polytask.tasks import Task
 
 #: What `predict` and `evaluate` take: rows in any form that `Table.of` reads.
@@ -35,8 +38,10 @@ class Run:
     def __init__(self, path: str | Path, *, data: Mapping[str, Table] | None = None) -> None:
         self.folder = RunFolder(path)
         if not self.folder.path.is_dir():
-            raise RunError(f"{path}: there is no such Run folder")
+            raise RunError(f"{path}: there is no such Run folder{self.folder.neighbours()}")
         state = self.folder.state()
+        if state == "empty":
+            raise RunError(f"{path} is no Run folder: it has no run.json{self.folder.neighbours()}")
         if state != "finished":
             raise RunError(
                 f"{path} is no finished Run (its state: {state}); start its command again, and it goes on where it was"
@@ -44,7 +49,7 @@ class Run:
         self.folder.verify("model.json", "schema.json", "metrics.json", "splits.parquet")
         self.blueprint = Blueprint.from_json(self.folder.read_json("model.json"))
         self._data = dict(data or {})
-        self._models: dict[str, Model] = {}
+        self._models: dict[tuple[str, str], Model] = {}
 
     @property
     def path(self) -> Path:
@@ -72,27 +77,48 @@ class Run:
         """The columns that each table had."""
         return {name: Schema.from_json(s) for name, s in self.folder.read_json("schema.json").items()}
 
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What the lint warned of before training."""
+        return self.folder.read_json("lint.json")
+
     def split(self, table: str = "all") -> Split:
-        """Which rows of a table were for training, validation, test."""
+        """Which rows of a table were for training, validation, test.
+
+        Args:
+            table: "all" where all tasks have one table in common, else the name of a task.
+
+        Raises:
+            ConfigError: no such table.
+        """
         frame = pd.read_parquet(self.folder / "splits.parquet")
+        known = frame["table"].unique().tolist()
+        if table not in known:
+            raise ConfigError(f"this Run has no table {table!r}; {nearest(table, known)}")
         return Split.from_frame(frame[frame["table"] == table])
 
-    def model(self, best_for: str = "mean") -> Model:
-        """The trained model in evaluation mode, on the CPU.
+    def model(self, best_for: str = "mean", device: str = "cpu") -> Model:
+        """The trained model in evaluation mode.
 
         Args:
             best_for: `"mean"`: the weights that were best for the mean over tasks; a task's name: those best for it.
+            device: where it is to run, in torch's words; `"auto"`: CUDA, then MPS, then CPU.
+
+        Raises:
+            ConfigError: no such task or device.
         """
-        if best_for not in self._models:
-            known = ["mean", *self.blueprint.fitted]
-            if best_for not in known:
-                raise ConfigError(f"best_for={best_for!r} is no task of this Run; {nearest(best_for, known)}")
+        known = ["mean", *self.blueprint.fitted]
+        if best_for not in known:
+            raise ConfigError(f"best_for={best_for!r} is no task of this Run; {nearest(best_for, known)}")
+        place = pick_device(device)
+        key = best_for, str(place)
+        if key not in self._models:
             name = f"weights/{best_for}.safetensors"
             self.folder.verify(name)
             model = self.blueprint.build()
             model.load_state_dict(load_file(self.folder / name))
-            self._models[best_for] = model.eval()
-        return self._models[best_for]
+            self._models[key] = model.eval().to(place)
+        return self._models[key]
 
     def predict(
         self,
@@ -101,6 +127,7 @@ class Run:
         probabilities: bool = False,
         tasks: Sequence[str] | None = None,
         best_for: str = "mean",
+        device: str = "cpu",
         batch_size: int = 4096,
     ) -> pd.DataFrame:
         """Predictions in the user's own terms, a column a task, in the rows' order (a DataFrame's index is kept).
@@ -110,19 +137,20 @@ class Run:
             probabilities: add a column `task[class]` for every class of tasks that have classes.
             tasks: only these tasks; all where not given.
             best_for: which weights (see `model`).
+            device: where it runs (see `model`).
             batch_size: rows at a time.
 
         Raises:
             SchemaError: an input column is missing or cannot be read; names it.
         """
-        chosen = self._chosen(tasks)
+        chosen = tasks_of(self.tasks, tasks)
         table = Table.of(rows)
-        encoded = TensorTable(self._preprocessor().transform(table), Targets({}, {}, {}))
-        model = self.model(best_for)
+        model = self.model(best_for, device)
+        encoded = TensorTable(self._preprocessor().transform(table), Targets({}, {}, {}), pick_device(device))
         with evaluating(model):
             outputs = run_model(model, encoded, chosen, batch_size=batch_size)
         index = rows.index if isinstance(rows, pd.DataFrame) else table.frame.index
-        return self._frame(chosen, outputs, probabilities, index)
+        return predictions(chosen, self.blueprint.fitted, outputs, probabilities=probabilities, index=index)
 
     def evaluate(
         self,
@@ -130,45 +158,43 @@ class Run:
         *,
         tasks: Sequence[str] | None = None,
         best_for: str = "mean",
+        device: str = "cpu",
         batch_size: int = 4096,
     ) -> dict[str, TaskScores]:
         """Every metric of every task, with skill (0: the best constant of the training rows, 1: perfect).
 
+        Labels of classes that training never had cannot be judged; `left_out` says how many there are.
+
         Args:
-            rows: labelled rows; None: the Run's own test part, which is opened by this (the time of the first opening
-                is recorded in metrics.json, its predictions in predictions/test.parquet).
-            tasks: only these tasks.
+            rows: labelled rows, or `{task: rows}`; None: the Run's own test part, which is opened by this (the time of
+                the first opening is recorded in metrics.json, its predictions in predictions/test.parquet).
+            tasks: only these tasks; where not given, all, or those that rows are given for.
             best_for: which weights (see `model`).
+            device: where it runs (see `model`).
             batch_size: rows at a time.
 
         Raises:
             RunError: the Run's own data are no longer where they were, or have changed.
             SchemaError: an input or target column is missing or cannot be read.
+            ConfigError: no such task, or one without rows.
         """
-        chosen = self._chosen(tasks)
+        chosen = tasks_of(self.tasks, list(rows) if tasks is None and isinstance(rows, Mapping) else tasks)
         if rows is None:
-            return self._open_test(chosen, best_for, batch_size)
-        table = Table.of(rows)
-        outputs, encoded = self._outputs(table, None, chosen, best_for, batch_size)
-        return judge(chosen, self.blueprint.fitted, outputs, encoded)
+            return self._open_test(chosen, best_for, device, batch_size)
+        scores: dict[str, TaskScores] = {}
+        for table, here in tables_of(rows, chosen):
+            outputs, encoded = self._outputs(table, None, here, best_for, device, batch_size)
+            scores |= judge(here, self.blueprint.fitted, outputs, encoded)
+            for name, count in left_out(table, here, encoded).items():
+                scores[name]["left_out"] = count
+        return scores
 
     def summary(self) -> str:
         """Tasks, skills, and parameters shared and owned, as text."""
-        model = self.model()
-        validation = self.metrics["validation"]
-        shared, total = count_parameters(model.shared_parameters()), count_parameters(model.parameters())
-        lines = [
-            f"Run {self.path}",
-            f"{total:,} parameters, {shared:,} shared by at least two tasks",
-            f"{'task':<24} {'kind':<15} {'own parameters':>15}  validation",
-        ]
-        for task in self.tasks:
-            metric = task.primary_metric(self.blueprint.fitted[task.name]).name
-            scores = validation[task.name]
-            value = "not judged" if scores[metric] is None else f"{metric} {scores[metric]:.4g}"
-            own = count_parameters(model.task_parameters(task.name))
-            lines.append(f"{task.name:<24} {task.kind:<15} {own:>15,}  {value}")
-        return "\n".join(lines)
+        head, validation = self.folder.read_json("run.json"), self.metrics["validation"]
+        text = overview(self.model(), self.blueprint, head, validation)
+        warned = f"\nthe lint warned {len(self.findings)} times: see findings" if self.findings else ""
+        return f"Run {self.path}\n{text}{warned}"
 
     def cite(self) -> str:
         """BibTeX of the methods this Run used."""
@@ -177,41 +203,21 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, tasks={[task.name for task in self.tasks]})"
 
-    def _chosen(self, names: Sequence[str] | None) -> list[Task]:
-        known = {task.name: task for task in self.tasks}
-        if names is None:
-            return list(self.tasks)
-        if isinstance(names, str) or not names:
-            raise ConfigError(f"tasks: a list of this Run's tasks is wanted ({', '.join(known)}), got {names!r}")
-        for name in names:
-            if name not in known:
-                raise ConfigError(f"{name!r} is no task of this Run; {nearest(name, known)}")
-        return [known[name] for name in names]
-
     def _preprocessor(self) -> Preprocessor:
         self.folder.verify("preprocessing/preprocessing.json", "preprocessing/preprocessing.safetensors")
         return Preprocessor.load(self.folder / "preprocessing")
 
     def _outputs(
-        self, table: Table, rows: Any, tasks: Sequence[Task], best_for: str, batch_size: int
+        self, table: Table, rows: Any, tasks: Sequence[Task], best_for: str, device: str, batch_size: int
     ) -> tuple[Outputs, TensorTable]:
         rows = np.arange(table.num_rows) if rows is None else rows
         targets = encode_targets(table, tasks, self.blueprint.fitted, rows)
-        encoded = TensorTable(self._preprocessor().transform(table, rows), targets)
-        model = self.model(best_for)
+        model = self.model(best_for, device)
+        encoded = TensorTable(self._preprocessor().transform(table, rows), targets, pick_device(device))
         with evaluating(model):
             return run_model(model, encoded, tasks, batch_size=batch_size), encoded
 
-    def _frame(self, tasks: Sequence[Task], outputs: Outputs, probabilities: bool, index: Any) -> pd.DataFrame:
-        columns: dict[str, Any] = {}
-        for task in tasks:
-            fitted = self.blueprint.fitted[task.name]
-            columns |= task.decode(outputs.values[task.name], fitted)
-            if probabilities:
-                columns |= task.probabilities(outputs.values[task.name], fitted)
-        return pd.DataFrame(columns, index=index)
-
-    def _open_test(self, tasks: list[Task], best_for: str, batch_size: int) -> dict[str, TaskScores]:
+    def _open_test(self, tasks: list[Task], best_for: str, device: str, batch_size: int) -> dict[str, TaskScores]:
         scores: dict[str, TaskScores] = {}
         frames = []
         for name, (table, members) in own_tables(self.folder, self._data).items():
@@ -221,9 +227,11 @@ class Run:
                 continue
             if not len(rows):
                 raise RunError(f"this Run has no test rows ({name}); give rows to evaluate, or split with a test part")
-            outputs, encoded = self._outputs(table, rows, here, best_for, batch_size)
+            outputs, encoded = self._outputs(table, rows, here, best_for, device, batch_size)
             scores |= judge(here, self.blueprint.fitted, outputs, encoded)
-            frame = self._frame(here, outputs, True, pd.Index(rows, name="row"))
+            frame = predictions(
+                here, self.blueprint.fitted, outputs, probabilities=True, index=pd.Index(rows, name="row")
+            )
             frames.append(frame.reset_index().assign(table=name))
         is_whole = len(tasks) == len(self.tasks) and best_for == "mean"
         record_opening(self.folder, scores if is_whole else None, pd.concat(frames))

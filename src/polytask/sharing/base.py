@@ -1,6 +1,6 @@
 """What every sharing scheme is: who runs which stage with whom."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from polytask.config import choose
 from polytask.feature import Feature, Inputs, MakeEncoder
 
 
-class Sharing(nn.Module):
+class Sharing(nn.Module, ABC):
     """Runs the stages for the tasks asked for.
 
     A concrete scheme is built as `TheSharing(make_encoder, tasks, generator, **settings)`, makes its own fresh chains
@@ -21,7 +21,7 @@ class Sharing(nn.Module):
     Args:
         make_encoder: builds a fresh chain of stages; equal `copy` numbers start from equal weights.
         tasks: task -> the stages its head reads (0 the first, -1 the last).
-        generator: for draws of the scheme's own.
+        generator: for the draws of schemes that draw.
 
     Attributes:
         tasks: task -> the stages its head reads, in order.
@@ -58,5 +58,9 @@ class Sharing(nn.Module):
         return max(stage % len(self.widths) for stage in self.tasks[task]) + 1
 
     def penalties(self) -> dict[str, Float[Tensor, ""]]:
-        """Losses of the scheme itself from the last forward; the step adds them, no balancer sees them."""
+        """Losses of the scheme itself from the last forward; no balancer sees them.
+
+        The step adds them to the tasks' losses: where it has several forwards, the mean of each name over those that
+        gave it.
+        """
         return {}

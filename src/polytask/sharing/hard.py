@@ -21,11 +21,21 @@ class Hard(Sharing):
     Args:
         make_encoder: builds a fresh chain of stages.
         tasks: task -> the stages its head reads.
-        generator: not drawn from.
+        generator: as for every `Sharing`.
         split: how many stages are shared, 0 to the number of stages; all where not given.
 
     Raises:
         ValueError: `split` beyond the encoder's stages.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> from polytask.feature import NUMBERS, InputSpec
+        >>> spec = InputSpec(numbers=("area", "rooms"))
+        >>> tasks = {"price": (-1,), "sold": (-1,)}
+        >>> sharing = Hard(lambda copy: MLP(spec, widths=(8, 4)), tasks, torch.Generator(), split=2)
+        >>> features = sharing({NUMBERS: torch.ones(3, 2)}, ["price", "sold"])
+        >>> [a is b for a, b in zip(features["price"], features["sold"])]  # the last stage is each task's own
+        [True, True, False]
 
     Paper: Caruana, Multitask Learning, Machine Learning 28, 1997.
     """

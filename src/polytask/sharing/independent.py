@@ -17,7 +17,17 @@ class Independent(Sharing):
     Args:
         make_encoder: builds a fresh chain of stages.
         tasks: task -> the stages its head reads.
-        generator: not drawn from.
+        generator: as for every `Sharing`.
+
+    Example:
+        >>> from polytask.encoders import MLP
+        >>> from polytask.feature import NUMBERS, InputSpec
+        >>> spec = InputSpec(numbers=("area", "rooms"))
+        >>> sharing = Independent(lambda copy: MLP(spec), {"price": (-1,), "sold": (-1,)}, torch.Generator())
+        >>> list(sharing({NUMBERS: torch.ones(3, 2)}, ["sold"]))  # the other chain is not run
+        ['sold']
+        >>> list(sharing.shared_parameters())
+        []
     """
 
     def __init__(

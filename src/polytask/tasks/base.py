@@ -5,7 +5,7 @@ dict, `Fitted`, that it is handed back in every call; so a task can be written d
 pickle.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
@@ -43,15 +43,16 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(ABC):
     """What to predict, from which column, how it is judged.
 
     Args:
         name: of the task: letters, digits, `_`, `-`.
         column: the target's column; the task's name where not given.
-        weight: a column of row weights >= 0 for this task's loss; all rows weigh 1 where not given.
+        weight: a column of row weights >= 0 for this task's training loss, all 1 where not given. They act on the
+            loss alone: metrics, skill, the best constant and what `fit` counts take every row once.
         after: tasks that this one waits for (read by staged agendas).
-        reads: the stage whose feature the head reads (0 the first, -1 the last), or a tuple of stages.
+        reads: the stage whose feature the head reads (0 the first, -1 the last), or several.
         hidden: widths of hidden layers in the head (ReLU); none: one linear layer.
         primary: name of the metric that judges the task; the kind's usual one where not given.
 
@@ -190,12 +191,6 @@ class Task:
         return (value - constant) / gap if gap else float("nan")
 
 
-def chosen(features: list[Feature], reads: int | Sequence[int]) -> list[Feature]:
-    """The features a head reads."""
-    stages = (reads,) if isinstance(reads, int) else reads
-    return [features[stage] for stage in stages]
-
-
 class VectorHead(nn.Module):
     """Pools the stages it reads, joins them, and maps them linearly (or by hidden layers) to `num_outputs`.
 
@@ -210,7 +205,6 @@ class VectorHead(nn.Module):
 
     def __init__(self, task: Task, widths: Sequence[int], num_outputs: int | None = None) -> None:
         super().__init__()
-        self.reads = task.reads
         self.is_scalar = num_outputs is None
         stages = (task.reads,) if isinstance(task.reads, int) else task.reads
         for stage in stages:
@@ -219,7 +213,9 @@ class VectorHead(nn.Module):
                     f"task {task.name!r} reads stage {stage}, but the encoder has {len(widths)} stages: "
                     f"0 to {len(widths) - 1}, or -1 for the last"
                 )
-        sizes = [sum(widths[stage] for stage in stages), *task.hidden]
+        # Counted from the front: the chain that comes may end where the deepest head of its tasks does.
+        self.stages = tuple(stage % len(widths) for stage in stages)
+        sizes = [sum(widths[stage] for stage in self.stages), *task.hidden]
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), nn.ReLU()]
@@ -227,7 +223,7 @@ class VectorHead(nn.Module):
 
     def forward(self, features: list[Feature]) -> Float[Tensor, "batch ..."]:
         """`[B, num_outputs]`, or `[B]`."""
-        read = [feature.pooled() for feature in chosen(features, self.reads)]
+        read = [features[stage].pooled() for stage in self.stages]
         output: Tensor = self.layers(read[0] if len(read) == 1 else torch.cat(read, dim=1))
         return output.squeeze(1) if self.is_scalar else output
 

@@ -123,11 +123,16 @@ def as_array(classes: Sequence[Class]) -> np.ndarray:
 def weights_by_class(
     weight: str | Mapping[Class, float] | None, classes: Sequence[Class], counts: Sequence[int]
 ) -> list[float]:
-    """Each class's weight in the loss: 1, N/(C n_c) if "balanced", or as given (1 where not named)."""
+    """Each class's weight in the loss: 1, N/(C n_c) if "balanced", or as given (1 where not named).
+
+    C is the number of classes that have cells, so that the mean weight of the cells counted is 1; a class without any
+    weighs 1.
+    """
     if weight is None:
         return [1.0] * len(classes)
     if isinstance(weight, str):
-        return [sum(counts) / (len(classes) * number) for number in counts]
+        share = sum(counts) / max(sum(number > 0 for number in counts), 1)
+        return [share / number if number else 1.0 for number in counts]
     index = class_index(classes)
     given = {index[class_key(name)]: value for name, value in weight.items()}
     return [float(given.get(k, 1.0)) for k in range(len(classes))]

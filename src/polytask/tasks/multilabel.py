@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from polytask.errors import SchemaError
 from polytask.tasks.base import Fitted, Metric, Task, VectorHead, in_full_precision, masked, weighted_sum
-from polytask.tasks.classes import Class, class_index, class_key, class_order, natural
+from polytask.tasks.classes import Class, class_index, class_key, class_order, natural, weights_by_class
 from polytask.tasks.scores import NAN, roc_auc
 
 
@@ -67,12 +67,14 @@ class Multilabel(Task):
 
     The labels are either several columns of 0 and 1 (or booleans), any cell of which may be missing, or one
     column whose cells are lists of labels. Output `[B, labels]`, one logit a label; the loss of a cell is
-    −[y log σ(z) + (1−y) log(1−σ(z))], and every present cell weighs the same.
+    −[y log σ(z) + (1−y) log(1−σ(z))], and every present cell weighs the same unless classes are balanced.
 
     In lists, a label that training had not is left out: there is no output for it.
 
     Args:
         columns: of the labels; one column: its cells are lists. The task's `column` where not given.
+        class_weight: "balanced" weighs the yes of a label N/(2 n_yes) and its no N/(2 n_no), by the label's N
+            present cells of the training rows; every cell weighs 1 where not given.
 
     Raises:
         ValueError: both `column` and other `columns` are given, or a column twice.
@@ -86,6 +88,7 @@ class Multilabel(Task):
     """
 
     columns: Sequence[str] = ()
+    class_weight: Literal["balanced"] | None = None
 
     kind: ClassVar[str] = "multilabel"
     metrics: ClassVar[tuple[Metric, ...]] = (
@@ -99,6 +102,8 @@ class Multilabel(Task):
         columns = self._as_tuple("columns") or (self.column or self.name,)
         object.__setattr__(self, "columns", columns)
         super().__post_init__()
+        if self.class_weight not in (None, "balanced"):
+            raise ValueError(f"task {self.name!r}: class_weight is 'balanced' or None, got {self.class_weight!r}")
         if self.column is not None and columns != (self.column,):
             raise ValueError(f"task {self.name!r}: give column={self.column!r} or columns={list(columns)}, not both")
         if len(set(columns)) < len(columns):
@@ -127,6 +132,13 @@ class Multilabel(Task):
         """Labels as 0 and 1, float32 `[rows, labels]`, and which of them are present, `[rows, labels]`."""
         targets, known = self._targets(values, present, fitted["labels"])
         return torch.from_numpy(targets), torch.from_numpy(known)
+
+    def cell_weight(self, target: Tensor, present: Tensor, fitted: Fitted) -> Float[Tensor, "rows ..."]:
+        """Each cell's weight, by its label and whether that is a yes."""
+        counts = [(known - yes, yes) for yes, known in zip(fitted["positives"], fitted["present"], strict=True)]
+        weights = [weights_by_class(self.class_weight, (0, 1), pair) for pair in counts]
+        no, yes = torch.tensor(weights, dtype=torch.float32, device=target.device).T
+        return torch.where(target > 0.5, yes, no)
 
     def head(self, fitted: Fitted, widths: Sequence[int]) -> nn.Module:
         """One logit a label."""
@@ -205,7 +217,7 @@ class Multilabel(Task):
             row = np.flatnonzero(present)[wrong[0]]
             raise SchemaError(
                 f"task {self.name!r} (column {column!r}): a label is 0 or 1 (or missing), "
-                f"got {kept[wrong[0]]!r} in row {row} of those given; "
+                f"got {kept[wrong[0]]!r} in row {row}; "
                 "write it as 0 and 1, or make the column a classification task of its own"
             )
         result[present] = is_one
@@ -216,6 +228,6 @@ class Multilabel(Task):
             cell = values[row]
             if not isinstance(cell, (list, tuple, set, frozenset, np.ndarray)):
                 raise SchemaError(
-                    f"{self.place}: a cell is a list of labels, got {cell!r} in row {row} of those given; "
+                    f"{self.place}: a cell is a list of labels, got {cell!r} in row {row}; "
                     "split it into a list, or name several 0/1 columns: columns=[…]"
                 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torchmetrics.functional import classification as torchmetrics
 from polytask.errors import SchemaError, nearest
 from polytask.feature import Feature
 from polytask.tasks.base import Fitted, Metric, Task, VectorHead, in_full_precision, masked, weighted_sum
-from polytask.tasks.classes import as_array, class_index, class_key, counted, positions
+from polytask.tasks.classes import as_array, class_index, class_key, counted, positions, weights_by_class
 from polytask.tasks.scores import NAN, on_present
 
 
@@ -73,6 +73,7 @@ class Ordinal(Task):
 
     Args:
         order: the classes, lowest first. Numbers need none: they are ordered by value.
+        class_weight: "balanced" weighs a class N/(C n_c), by the training rows; all weigh 1 where not given.
 
     Example:
         >>> task = Ordinal("severity", order=("mild", "severe"))
@@ -85,6 +86,7 @@ class Ordinal(Task):
     """
 
     order: Sequence[bool | int | float | str] | None = None
+    class_weight: Literal["balanced"] | None = None
 
     kind: ClassVar[str] = "ordinal"
     paper: ClassVar[str] = "cao2020"
@@ -101,6 +103,8 @@ class Ordinal(Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.class_weight not in (None, "balanced"):
+            raise ValueError(f"task {self.name!r}: class_weight is 'balanced' or None, got {self.class_weight!r}")
         if self.order is None:
             return
         object.__setattr__(self, "order", self._as_tuple("order"))
@@ -140,6 +144,11 @@ class Ordinal(Task):
         """Positions in the order, int64 `[rows]`; a class that is not in it is not present."""
         found = torch.from_numpy(positions(values, present, fitted["classes"], self.place))
         return found.clamp_min(0), found >= 0
+
+    def cell_weight(self, target: Tensor, present: Tensor, fitted: Fitted) -> Float[Tensor, "rows ..."]:
+        """Each row's class weight."""
+        weights = weights_by_class(self.class_weight, fitted["classes"], fitted["counts"])
+        return torch.tensor(weights, dtype=torch.float32, device=target.device)[target]
 
     def head(self, fitted: Fitted, widths: Sequence[int]) -> nn.Module:
         """One score and K−1 thresholds."""

@@ -48,7 +48,7 @@ def numeric(values: np.ndarray, present: np.ndarray, place: str) -> np.ndarray:
 def _sentence(place: str, wanted: str, value: Any, row: int) -> str:
     plain = value.item() if isinstance(value, np.generic) else value
     return (
-        f"{place}: {wanted}, got {shown(plain)} in row {row} of those given; "
+        f"{place}: {wanted}, got {shown(plain)} in row {row}; "
         "make the cell a number or leave it empty, or name another kind of task"
     )
 

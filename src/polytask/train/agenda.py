@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
+from torch import Tensor
 
 from polytask.config import choose
 from polytask.data import Stream, TensorTable
@@ -60,6 +61,14 @@ class Joint(Agenda):
         batch_size: rows a batch (of each table).
         seed: of the run.
         steps: steps an epoch, in place of one pass.
+
+    Example:
+        >>> from polytask.data import Targets
+        >>> cells = {"price": torch.ones(6), "sold": torch.ones(6)}
+        >>> targets = Targets(cells, {name: cell > 0 for name, cell in cells.items()}, cells)
+        >>> agenda = Joint({"houses": TensorTable({"<numbers>": torch.ones(6, 2)}, targets)}, 4, seed=0)
+        >>> [(names, batch.num_rows) for step in agenda.steps(0) for names, batch in step]
+        [(('price', 'sold'), 4), (('price', 'sold'), 2)]
     """
 
     def __init__(
@@ -78,15 +87,25 @@ class Joint(Agenda):
 class Alternating(Agenda):
     """Every step trains one task, on a batch of its own table (or of its own stream of the common one).
 
+    Only rows with a label of the task are drawn (all rows, where fewer than two have one: batch norm needs two).
     Only that task's part of the model moves: all else keeps its value and its optimiser state.
 
     Args:
         tables: name -> training rows.
         batch_size: rows a batch.
         seed: of the run.
-        order: `"proportional"`: every task's rows pass once an epoch, in shuffled order; `"uniform"`: each step draws
-            a task, all alike; `"round_robin"`: in turn.
-        steps: steps an epoch, in place of one pass over the rows of all tasks.
+        order: `"proportional"`: every task's labelled rows pass once an epoch, in shuffled order; `"uniform"`: each
+            step draws a task, all alike; `"round_robin"`: in turn.
+        steps: steps an epoch, in place of one pass over the labelled rows of all tasks.
+
+    Example:
+        >>> from polytask.data import Targets
+        >>> cells = {"price": torch.ones(6), "sold": torch.ones(6)}
+        >>> targets = Targets(cells, {name: cell > 0 for name, cell in cells.items()}, cells)
+        >>> table = TensorTable({"<numbers>": torch.ones(6, 2)}, targets)
+        >>> agenda = Alternating({"houses": table}, 6, seed=0, order="round_robin")
+        >>> [(names, batch.num_rows) for step in agenda.steps(0) for names, batch in step]
+        [(('price',), 6), (('sold',), 6)]
     """
 
     balances = False
@@ -101,7 +120,7 @@ class Alternating(Agenda):
         steps: int | None = None,
     ) -> None:
         self.streams = {
-            task: Stream(table, batch_size, seed, f"{name}/{task}")
+            task: Stream(table, batch_size, seed, f"{name}/{task}", _labelled(table, task))
             for name, table in tables.items()
             for task in table.tasks
         }
@@ -130,6 +149,12 @@ class Alternating(Agenda):
             return [names[k] for k in draws.tolist()]
         deck = [name for name, count in self._passes.items() for _ in range(count)]
         return [deck[k] for k in torch.randperm(len(deck), generator=generator).tolist()]
+
+
+def _labelled(table: TensorTable, task: str) -> Tensor | None:
+    """The rows that a task can learn from; None: all."""
+    has_label = table.partly_labelled.get(task)
+    return None if has_label is None or has_label.sum() < 2 else has_label.nonzero().flatten()
 
 
 def _checked(steps: int | None) -> int | None:

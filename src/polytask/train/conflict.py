@@ -26,12 +26,12 @@ def gradient_cosines(model: Model, steps: list[Step], tasks: Mapping[str, Task])
     try:
         found: dict[str, Tensor] = {}
         for step in steps:
-            found |= task_losses(model, step, tasks, nullcontext)
+            found |= task_losses(model, step, tasks, nullcontext)[0]
         # In the tasks' own order, so that a pair has one name in every epoch.
         losses = {name: found[name] for name in tasks if name in found}
         if len(losses) < 2:
             return {}
-        gradients = task_gradients(losses, shared, with_own=False)
+        gradients = task_gradients(losses, shared, with_own=False, allow_unreached=True)
         table = cosines(gramian(gradients.jacobian))
     finally:
         model.train(was_training)

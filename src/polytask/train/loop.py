@@ -3,13 +3,13 @@
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from polytask.errors import PolytaskError, RunError
@@ -38,8 +38,8 @@ class TrainingError(PolytaskError):
 def train(session: Session, folder: RunFolder, progress: Progress) -> dict[str, TaskScores]:
     """Trains to the end, going on from the folder's checkpoint where there is one.
 
-    Writes `history.jsonl`, `weights/` and `checkpoint/`; leaves the best weights for the watched score in the model
-    that is judged, and returns their scores on the validation rows.
+    Writes `history.jsonl`, `checkpoint/` and at the end `weights/`; leaves the best weights for the watched score in
+    the model that is judged, and returns their scores on the validation rows, in full precision.
 
     Raises:
         TrainingError: a loss is NaN or infinite.
@@ -53,8 +53,10 @@ def train(session: Session, folder: RunFolder, progress: Progress) -> dict[str, 
         record = _finish_epoch(session, folder, began, time.monotonic() - began)
         progress.epoch(record)
         save_checkpoint(session, folder)
+    for name, weights in session.selection.weights.items():
+        folder.write(f"weights/{name}.safetensors", save(weights))
     session.judged.load_state_dict(session.selection.weights[MEAN])
-    return validate(session)
+    return validate(session, nullcontext)
 
 
 def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> None:
@@ -65,7 +67,7 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
     session.model.train()
     for step in session.agenda.steps(session.epoch, first=session.step):
         active = [(tuple(n for n in names if n in session.selection.active), batch) for names, batch in step]
-        losses = task_losses(session.model, active, session.data.tasks, session.autocast)
+        losses, penalty = task_losses(session.model, active, session.data.tasks, session.autocast)
         if losses:
             try:
                 weights = training_step(
@@ -73,6 +75,7 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
                     session.model,
                     session.balancer,
                     session.optimizer,
+                    penalty=penalty,
                     clip=clip,
                     epoch=session.epoch,
                     scores=session.scores,
@@ -97,7 +100,7 @@ def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: fl
     _check_finite(session, {n: t for n, t in session.totals.losses.items() if t is not None})
     session.epoch += 1
     session.step = 0
-    scores = validate(session)
+    scores = validate(session, session.autocast)
     session.scores = {name: score["skill"] for name, score in scores.items()}
     watched = session.selection.watched(session.scores)
     learning_rate = session.optimizer.param_groups[0]["lr"]
@@ -120,18 +123,17 @@ def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: fl
         "timing": {"seconds": seconds, "rows_per_second": round(session.totals.rows / max(trained, 1e-9), 1)},
     }
     _append_history(session, folder, finite(record))
-    for name in improved:
-        folder.write(f"weights/{name}.safetensors", save(session.selection.weights[name]))
+    session.unsaved.update(improved)
     return record
 
 
-def validate(session: Session) -> dict[str, TaskScores]:
+def validate(session: Session, autocast: Callable[[], AbstractContextManager[object]]) -> dict[str, TaskScores]:
     """Every task's scores on its validation rows."""
     found: dict[str, TaskScores] = {}
     with evaluating(session.judged):
         for table in session.data.validation.values():
             tasks = [session.data.tasks[name] for name in table.tasks]
-            outputs = run_model(session.judged, table, tasks, autocast=session.autocast)
+            outputs = run_model(session.judged, table, tasks, autocast=autocast)
             found |= judge(tasks, session.data.fitted, outputs, table)
     return {name: found[name] for name in session.data.tasks}
 
@@ -171,28 +173,30 @@ def _append_history(session: Session, folder: RunFolder, record: Any) -> None:
 
 
 def save_checkpoint(session: Session, folder: RunFolder) -> None:
-    """Writes down everything that going on from here needs."""
+    """Writes down everything that going on from here needs; best weights only where they are new."""
     _check_finite(session, {n: t for n, t in session.totals.losses.items() if t is not None})
-    write_checkpoint(folder / "checkpoint", session.state())
+    weights = {name: save(session.selection.weights[name]) for name in sorted(session.unsaved)}
+    kept = session.selection.best.keys() - session.unsaved
+    write_checkpoint(folder / "checkpoint", session.state(), weights, kept)
+    session.unsaved.clear()
 
 
 def resume(session: Session, folder: RunFolder) -> None:
-    """Restores the newest checkpoint, and cuts the lines of history written after it."""
-    state = read_checkpoint(folder / "checkpoint")
+    """Restores the newest checkpoint, and cuts the lines of history written after it.
+
+    Raises:
+        RunError: the checkpoint or the history is damaged.
+    """
+    found = read_checkpoint(folder / "checkpoint")
     history = folder / "history.jsonl"
-    if state is None:
+    if found is None:
         history.unlink(missing_ok=True)
         return
-    session.restore(state, {name: _kept_weights(folder, name) for name in state["selection"]["best"]})
+    session.restore(*found)
     with explained(history), history.open("ab") as handle:
+        if handle.tell() < session.history_bytes:
+            raise RunError(
+                f"{history} is shorter than the checkpoint says; remove the folder {folder.path} to train this Run "
+                "from its beginning"
+            )
         handle.truncate(session.history_bytes)
-
-
-def _kept_weights(folder: RunFolder, name: str) -> dict[str, torch.Tensor]:
-    path = folder / "weights" / f"{name}.safetensors"
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise RunError(
-            f"{path} is missing or damaged ({error}); remove the folder {folder.path} to train from the beginning"
-        ) from error

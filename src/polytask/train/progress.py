@@ -2,6 +2,7 @@
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -37,20 +38,40 @@ class Watched(Protocol):
         """Running losses and rows."""
 
 
-class Progress:
-    """Says nothing (`--quiet`); the others fill in what to say when."""
+class Progress(ABC):
+    """What training tells whoever shows it, and when."""
 
+    @abstractmethod
     def start(self, session: Watched) -> None:
         """Training begins, or goes on."""
 
+    @abstractmethod
     def step(self, session: Watched) -> None:
         """A step has been made."""
 
+    @abstractmethod
     def epoch(self, record: Mapping[str, Any]) -> None:
         """An epoch has ended; `record` is its line of history."""
 
+    @abstractmethod
     def close(self) -> None:
         """Training has ended, in whatever way."""
+
+
+class Quiet(Progress):
+    """Nothing is shown (`--quiet`)."""
+
+    def start(self, session: Watched) -> None:
+        """Nothing."""
+
+    def step(self, session: Watched) -> None:
+        """Nothing."""
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
 
 
 class Lines(Progress):
@@ -61,6 +82,9 @@ class Lines(Progress):
         self._metrics = primary_names(session.data.tasks, session.data.fitted)
         self._epochs = session.settings.epochs
         self._first, self._began = session.epoch, time.monotonic()
+
+    def step(self, session: Watched) -> None:
+        """Nothing: a line an epoch is enough."""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Prints epoch, score, rows a second, and each task's loss, primary metric and weight (where it is not 1)."""
@@ -78,6 +102,9 @@ class Lines(Progress):
             file=sys.stderr,
             flush=True,
         )
+
+    def close(self) -> None:
+        """Nothing: every line is out."""
 
 
 def _weight(record: Mapping[str, Any], name: str) -> str:
@@ -169,7 +196,7 @@ class LiveTable(Progress):
 def make_progress(*, quiet: bool = False) -> Progress:
     """The live table in a terminal, plain lines elsewhere, nothing when quiet."""
     if quiet:
-        return Progress()
+        return Quiet()
     console = Console(stderr=True)
     return LiveTable(console) if console.is_terminal and sys.stderr.isatty() else Lines()
 

@@ -22,6 +22,8 @@ class Selection:
 
     Attributes:
         best: `"mean"` or task -> best score so far, and its epoch.
+        gained: `"mean"` or task -> the score that patience counts from, and its epoch: the last that gained
+            `min_gain` (−∞ from the first epoch on, where there is no score yet).
         weights: `"mean"` or task -> the weights then.
         active: tasks that still train.
 
@@ -37,6 +39,7 @@ class Selection:
         self.tasks = tuple(tasks)
         self.settings = settings
         self.best: dict[str, tuple[float, int]] = {}
+        self.gained: dict[str, tuple[float, int]] = {}
         self.weights: dict[str, dict[str, Tensor]] = {}
         self.active = list(tasks)
 
@@ -53,17 +56,19 @@ class Selection:
     def update(self, epoch: int, skills: Mapping[str, float], state: Mapping[str, Tensor]) -> list[str]:
         """Takes in one epoch's validation; returns whose best weights these are.
 
-        With no score at all (no labelled validation rows) the newest weights count as the best.
+        With no score at all (no labelled validation rows) the newest weights count as the best, but no epoch as a
+        gain.
         """
         improved = []
         copy: dict[str, Tensor] | None = None
         for name, score in {MEAN: self.watched(skills), **skills}.items():
             if name != MEAN and name not in self.active:
                 continue
+            self._count_gain(name, score, epoch)
             before = self.best.get(name, (-math.inf, 0))[0]
             if math.isnan(score) and not math.isfinite(before):
                 score = -math.inf
-            elif not (score > before + self.settings.min_gain or not math.isfinite(before)):
+            elif not (score > before or not math.isfinite(before)):
                 continue
             if copy is None:
                 copy = {key: value.detach().to("cpu", copy=True) for key, value in state.items()}
@@ -80,19 +85,26 @@ class Selection:
             return False
         if self.settings.per_task:
             return not self.active
-        return epoch - self.best[MEAN][1] >= patience
+        return epoch - self.gained[MEAN][1] >= patience
+
+    def _count_gain(self, name: str, score: float, epoch: int) -> None:
+        reference, _ = self.gained.setdefault(name, (-math.inf, epoch))
+        if score > reference + self.settings.min_gain:
+            self.gained[name] = (score, epoch)
 
     def _stop_tasks(self, epoch: int) -> None:
         patience = self.settings.patience
         if self.settings.per_task and patience is not None:
-            self.active = [t for t in self.active if epoch - self.best[t][1] < patience]
+            self.active = [t for t in self.active if epoch - self.gained[t][1] < patience]
 
     def state(self) -> dict[str, Any]:
         """All but the weights, which stand in the Run folder's `weights/`."""
-        return {"best": {k: [*v] for k, v in self.best.items()}, "active": list(self.active)}
+        best, gained = ({k: [*v] for k, v in scores.items()} for scores in (self.best, self.gained))
+        return {"best": best, "gained": gained, "active": list(self.active)}
 
     def restore(self, state: Mapping[str, Any], weights: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Sets what `state` saved."""
         self.best = {name: (score, epoch) for name, (score, epoch) in state["best"].items()}
+        self.gained = {name: (score, epoch) for name, (score, epoch) in state["gained"].items()}
         self.active = list(state["active"])
         self.weights = {name: dict(values) for name, values in weights.items()}

@@ -103,6 +103,8 @@ class Session:
         self.cosines: dict[str, float] = {}
         self.scores: dict[str, float] = {}
         self.history_bytes = 0
+        #: Names of best weights that no checkpoint holds yet.
+        self.unsaved: set[str] = set()
         self.is_over = False
 
     @property

@@ -10,9 +10,10 @@ class EarlyStopping:
     """When training ends before its last epoch, and which weights are kept.
 
     Args:
-        patience: epochs without gain before training stops; None trains all epochs.
+        patience: epochs without gain before training stops; None trains all epochs. An epoch whose skill is undefined
+            gains nothing.
         by: what is watched: `"mean"` (mean skill over tasks), a task's name, or weights by task for the mean.
-        min_gain: the least gain in skill that counts.
+        min_gain: the least gain in skill that patience counts; weights are kept for any gain.
         per_task: a task whose own skill has not gained for `patience` epochs stops, while others go on.
 
     Raises:
@@ -62,7 +63,7 @@ class Training:
         ValueError: a setting out of its range.
     """
 
-    epochs: int = 50
+    epochs: int = 100
     batch_size: int | None = None
     optimizer: str | dict[str, dict[str, Any] | None] = "adamw"
     learning_rate: float = 1e-3

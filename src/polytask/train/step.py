@@ -16,25 +16,25 @@ Step = list[tuple[tuple[str, ...], Batch]]
 
 
 def task_losses(
-    model: Model,
-    step: Step,
-    tasks: Mapping[str, Task],
-    autocast: Callable[[], AbstractContextManager[object]],
-) -> dict[str, Tensor]:
-    """The mean loss of every task that has a label in this step; a task without one is left out, not 0."""
-    losses = {}
+    model: Model, step: Step, tasks: Mapping[str, Task], autocast: Callable[[], AbstractContextManager[object]]
+) -> tuple[dict[str, Tensor], Tensor | None]:
+    """The mean loss of every task with a label in this step (one without is left out, not 0), and the penalty."""
+    losses: dict[str, Tensor] = {}
+    penalties: dict[str, list[Tensor]] = {}
     for names, batch in step:
-        present = [name for name in names if name in batch.labelled]
-        if not present:
+        if not (present := [name for name in names if name in batch.labelled]):
             continue
         with autocast():
             outputs = model(batch.inputs, present)
+        for name, penalty in model.sharing.penalties().items():
+            penalties.setdefault(name, []).append(penalty)
         for name in present:
             target, mask, weight = batch.targets[name], batch.present[name], batch.weight[name]
             total, count = tasks[name].loss(outputs[name], target, mask, weight)
             if not tasks[name].uses_pairs or count > 0:  # only pairs wait for the device to say how many there are
                 losses[name] = total / count
-    return losses
+    means = [torch.stack(found).mean() for found in penalties.values()]
+    return losses, torch.stack(means).sum() if means else None
 
 
 def training_step(
@@ -43,16 +43,16 @@ def training_step(
     balancer: Balancer,
     optimizer: torch.optim.Optimizer,
     *,
+    penalty: Tensor | None = None,
     clip: Callable[[Iterable[torch.nn.Parameter]], None] | None = None,
     epoch: int,
     scores: Mapping[str, float],
 ) -> dict[str, float]:
     """Balances the tasks' losses, fills the gradients and moves the parameters; returns the tasks' weights."""
     optimizer.zero_grad(set_to_none=True)
-    penalties = model.sharing.penalties()
-    penalty = torch.stack(list(penalties.values())).sum() if penalties else None
+    shared = list(model.shared_parameters())
     weights = balancer.backward(
-        losses, shared=list(model.shared_parameters()), penalty=penalty, epoch=epoch, scores=scores
+        losses, shared=shared, allow_unreached=True, penalty=penalty, epoch=epoch, scores=scores
     )
     if clip is not None:
         clip(model.parameters())

@@ -28,14 +28,20 @@ class CAGrad(Balancer):
     the number of tasks. A single task has the weight 1 + c, divided by what `rescale` says.
 
     Args:
-        tasks: names of all tasks.
-        generator: not drawn from.
-        engine: how gradients are taken.
+        tasks, generator, engine: as for every `Balancer`.
         c: radius of the ball as a share of ‖g₀‖, at least 0.
         rescale: divides the update by 1 (0, the paper's algorithm), by 1 + c² (1), or by 1 + c (2).
 
     Raises:
         ValueError: a negative c.
+
+    Example:
+        >>> w = torch.zeros(2, requires_grad=True)
+        >>> losses = {"long": 3 * w[0], "short": w[1] - w[0]}
+        >>> CAGrad(["long", "short"], c=0.5).backward(losses, shared=[w])
+        {'long': 0.5..., 'short': 0.89...}
+        >>> w.grad  # no longer against "short", as the mean [1.0, 0.5] is
+        tensor([0.6047, 0.8953])
 
     Paper: Liu, Liu, Jin, Stone and Liu, Conflict-Averse Gradient Descent for Multi-task Learning, NeurIPS
     2021, 2110.14048.

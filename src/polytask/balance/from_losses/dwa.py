@@ -21,14 +21,20 @@ class DWA(Balancer):
     Where nobody counts epochs (`backward(…)` without `epoch=`), every `window` steps are one.
 
     Args:
-        tasks: names of all tasks.
-        generator: not drawn from.
-        engine: not asked.
+        tasks, generator, engine: as for every `Balancer`.
         temperature: τ, above 0: large for equal weights.
         window: steps in place of an epoch where no epoch is given, at least 1.
 
     Raises:
         ValueError: a temperature or a window that cannot be.
+
+    Example:
+        >>> balancer = DWA(["falls", "stands"], temperature=1.0)
+        >>> w = torch.tensor(1.0, requires_grad=True)
+        >>> for epoch, loss in enumerate([4.0, 2.0, 1.0]):
+        ...     weights = balancer.backward({"falls": loss * w, "stands": 3 * w}, shared=[w], epoch=epoch)
+        >>> weights
+        {'falls': 0.755..., 'stands': 1.244...}
 
     Paper: Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019, 1803.10704.
 

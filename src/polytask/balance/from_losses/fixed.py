@@ -17,9 +17,7 @@ class Fixed(Balancer):
     """Σ w_i L_i with given w. A task of weight 0 is measured but teaches nothing.
 
     Args:
-        tasks: names of all tasks.
-        generator: not drawn from.
-        engine: not asked.
+        tasks, generator, engine: as for every `Balancer`.
         weights: task -> weight >= 0, for every task; or a list in the order of `tasks`.
 
     Raises:

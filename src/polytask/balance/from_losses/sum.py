@@ -14,9 +14,14 @@ class Sum(Balancer):
     """Σ L_i: every weight is 1. Bit for bit what `sum(losses.values()).backward()` does.
 
     Args:
-        tasks: names of all tasks.
-        generator: not drawn from.
-        engine: not asked.
+        tasks, generator, engine: as for every `Balancer`.
+
+    Example:
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> Sum(["a", "b"]).backward({"a": 3 * w[0], "b": w.sum()}, shared=[w])
+        {'a': 1.0, 'b': 1.0}
+        >>> w.grad
+        tensor([4., 1.])
     """
 
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"

@@ -20,13 +20,19 @@ class Uncertainty(Balancer):
     [−10, 10], since a loss that reaches 0 or below has no minimum in s.
 
     Args:
-        tasks: names of all tasks.
-        generator: not drawn from.
-        engine: not asked.
+        tasks, generator, engine: as for every `Balancer`.
         learning_rate: of s, above 0.
 
     Raises:
         ValueError: a learning rate that is not above 0.
+
+    Example:
+        >>> balancer = Uncertainty(["small", "large"], learning_rate=0.1)
+        >>> w = torch.tensor(1.0, requires_grad=True)
+        >>> for _ in range(200):
+        ...     weights = balancer.backward({"small": w / 4, "large": 4 * w}, shared=[])
+        >>> {name: round(weight, 2) for name, weight in weights.items()}  # half of 1/loss
+        {'small': 2.0, 'large': 0.13}
 
     Paper: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry
     and Semantics, CVPR 2018, 1705.07115.

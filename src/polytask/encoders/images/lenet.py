@@ -43,12 +43,10 @@ class FlatStage(nn.Module):
 
 
 class LeNet(Encoder):
-    """LeNet-5 as it is used today, with ReLU and max-pooling, for one image column of any channels and size
-    >= 12.
+    """LeNet-5 as it is used today, with ReLU and max-pooling, for one image column.
 
-    Stages: convolution and pooling (the picture keeps its size but for the pooling), convolution and pooling,
-        fully
-    connected layers.
+    The image has any number of channels and is 12 x 12 pixels or larger. Stages: convolution and pooling (the picture
+    keeps its size but for the pooling), convolution and pooling, fully connected layers.
 
     Args:
         spec: one image column and nothing else.

@@ -1,0 +1,25 @@
+"""A Run at a glance: its tasks, their scores on validation rows, their parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from polytask.model import Blueprint, Model, count_parameters
+
+
+def overview(model: Model, blueprint: Blueprint, head: Mapping[str, Any], validation: Mapping[str, Any]) -> str:
+    """How long it trained, what it reads, its parameters, and a line a task."""
+    shared, total = count_parameters(model.shared_parameters()), count_parameters(model.parameters())
+    spec = blueprint.spec
+    lines = [
+        f"trained {head['epochs']} epochs in {head['seconds']:,.0f} s; weights of epoch {head['best_epoch']}",
+        f"reads {len(spec.numbers)} numbers, {len(spec.categories)} categories, {len(spec.images)} pictures",
+        f"{total:,} parameters, {shared:,} shared by at least two tasks",
+        f"{'task':<24} {'kind':<15} {'own parameters':>15}  validation",
+    ]
+    for task in blueprint.tasks:
+        metric = task.primary_metric(blueprint.fitted[task.name]).name
+        score = validation[task.name][metric]
+        value = "not judged" if score is None else f"{metric} {score:.4g}"
+        own = count_parameters(model.task_parameters(task.name))
+        lines.append(f"{task.name:<24} {task.kind:<15} {own:>15,}  {value}")
+    return "\n".join(lines)
