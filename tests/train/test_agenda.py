@@ -179,7 +179,7 @@ def test_a_task_whose_turn_it_is_not_stands_still(training, optimizer):
             for name, ps in own.items()
         }
         losses, _ = task_losses(session.model, step, session.data.tasks, session.autocast)
-        training_step(losses, session.model, session.balancer, session.optimizer, epoch=0, scores={})
+        training_step(losses, session.shared, session.balancer, session.optimizer, epoch=0, scores={})
         for name, parameters in own.items():
             moved = [not torch.equal(p, before) for p, before in zip(parameters, values[name], strict=True)]
             if name in names:

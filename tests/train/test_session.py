@@ -21,7 +21,7 @@ def go(session, steps):
             losses, _ = task_losses(session.model, step, session.data.tasks, session.autocast)
             weights = training_step(
                 losses,
-                session.model,
+                session.shared,
                 session.balancer,
                 session.optimizer,
                 clip=session.clip(),

@@ -18,7 +18,7 @@ def losses_of(session, step):
 def step_with(session, losses, **more):
     return training_step(
         losses,
-        session.model,
+        session.shared,
         session.balancer,
         session.optimizer,
         epoch=0,

@@ -72,7 +72,7 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
             try:
                 weights = training_step(
                     losses,
-                    session.model,
+                    session.shared,
                     session.balancer,
                     session.optimizer,
                     penalty=penalty,

@@ -89,6 +89,7 @@ class Session:
             agenda,
             settings,
         )
+        self.shared = list(model.shared_parameters())
         self.optimizer = make_optimizer((p for p in model.parameters() if p.requires_grad), settings)
         self.schedule = make_schedule(self.optimizer, settings, agenda.steps_per_epoch)
         self.selection = Selection(list(data.tasks), settings.early_stopping)

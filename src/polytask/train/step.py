@@ -1,6 +1,6 @@
 """One training step: the definition of multi-task training here. Read this first."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -39,7 +39,7 @@ def task_losses(
 
 def training_step(
     losses: Mapping[str, Tensor],
-    model: Model,
+    shared: Sequence[torch.nn.Parameter],
     balancer: Balancer,
     optimizer: torch.optim.Optimizer,
     *,
@@ -50,11 +50,10 @@ def training_step(
 ) -> dict[str, float]:
     """Balances the tasks' losses, fills the gradients and moves the parameters; returns the tasks' weights."""
     optimizer.zero_grad(set_to_none=True)
-    shared = list(model.shared_parameters())
     weights = balancer.backward(
         losses, shared=shared, allow_unreached=True, penalty=penalty, epoch=epoch, scores=scores
     )
     if clip is not None:
-        clip(model.parameters())
+        clip([p for group in optimizer.param_groups for p in group["params"]])
     optimizer.step()
     return weights

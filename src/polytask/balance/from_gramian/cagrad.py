@@ -36,7 +36,7 @@ class CAGrad(Balancer):
         ValueError: a negative c.
 
     Example:
-        >>> w = torch.zeros(2, requires_grad=True)
+        >>> w = torch.nn.Parameter(torch.zeros(2))
         >>> losses = {"long": 3 * w[0], "short": w[1] - w[0]}
         >>> CAGrad(["long", "short"], c=0.5).backward(losses, shared=[w])
         {'long': 0.5..., 'short': 0.89...}

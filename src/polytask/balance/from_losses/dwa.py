@@ -30,7 +30,7 @@ class DWA(Balancer):
 
     Example:
         >>> balancer = DWA(["falls", "stands"], temperature=1.0)
-        >>> w = torch.tensor(1.0, requires_grad=True)
+        >>> w = torch.nn.Parameter(torch.tensor(1.0))
         >>> for epoch, loss in enumerate([4.0, 2.0, 1.0]):
         ...     weights = balancer.backward({"falls": loss * w, "stands": 3 * w}, shared=[w], epoch=epoch)
         >>> weights

@@ -17,7 +17,7 @@ class Sum(Balancer):
         tasks, generator, engine: as for every `Balancer`.
 
     Example:
-        >>> w = torch.ones(2, requires_grad=True)
+        >>> w = torch.nn.Parameter(torch.ones(2))
         >>> Sum(["a", "b"]).backward({"a": 3 * w[0], "b": w.sum()}, shared=[w])
         {'a': 1.0, 'b': 1.0}
         >>> w.grad

@@ -28,7 +28,7 @@ class Uncertainty(Balancer):
 
     Example:
         >>> balancer = Uncertainty(["small", "large"], learning_rate=0.1)
-        >>> w = torch.tensor(1.0, requires_grad=True)
+        >>> w = torch.nn.Parameter(torch.tensor(1.0))
         >>> for _ in range(200):
         ...     weights = balancer.backward({"small": w / 4, "large": 4 * w}, shared=[])
         >>> {name: round(weight, 2) for name, weight in weights.items()}  # half of 1/loss
