@@ -4,7 +4,8 @@ from polytask.runs.checkpoint import random_state, read_checkpoint, restore_rand
 from polytask.runs.device import pick_device
 from polytask.runs.environment import environment
 from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, run_model
-from polytask.runs.folder import FORMAT, RunFolder, explained, finite, json_bytes
+from polytask.runs.files import explained, finite, json_bytes
+from polytask.runs.folder import FORMAT, RunFolder
 from polytask.runs.run import Rows, Run, load
 
 __all__ = [

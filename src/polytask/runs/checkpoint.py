@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from polytask.errors import RunError
-from polytask.runs.folder import explained, sha256
+from polytask.runs.files import explained, sha256
 
 #: Where in a checkpoint the best weights so far stand.
 _WEIGHTS = "best"

@@ -1,10 +1,8 @@
 """The Run folder: atomic writes, checksums, the lock, and which version wrote it."""
 
-import errno
 import fcntl
 import hashlib
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from polytask.errors import RunError
+from polytask.runs.files import explained, is_staged, json_bytes, sha256
 
 #: The layout's version: raised when an older polytask could not read a newer folder.
 FORMAT = 1
@@ -64,7 +63,7 @@ class RunFolder:
                     raise RunError(
                         f"{self.path} holds {min(held)!r} and is no Run folder; choose an empty or a new folder"
                     )
-                strange = sorted(p.name for p in self.path.iterdir() if p.name not in NAMES and not _is_staged(p))
+                strange = sorted(p.name for p in self.path.iterdir() if p.name not in NAMES and not is_staged(p))
                 if strange:
                     raise RunError(
                         f"{self.path} holds {strange[0]!r} and is no Run folder; choose an empty or a new folder"
@@ -90,7 +89,7 @@ class RunFolder:
                 f"{self.path} is being written by another process; wait for it, or choose another folder"
             ) from None
         try:
-            for left in filter(_is_staged, self.path.rglob(".*.new")):
+            for left in filter(is_staged, self.path.rglob(".*.new")):
                 left.unlink()  # a process was killed while it wrote this
             yield
         finally:
@@ -101,7 +100,7 @@ class RunFolder:
         target = self.path / name
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            staged = target.with_name(f".{target.name}.new")  # see _is_staged
+            staged = target.with_name(f".{target.name}.new")  # see is_staged
             try:
                 with staged.open("wb") as handle:
                     handle.write(content if isinstance(content, bytes) else content.encode())
@@ -209,52 +208,3 @@ class RunFolder:
         names = sorted(p.relative_to(self.path).as_posix() for p in files)
         changing = {"checksums.json", "run.json"}
         return [n for n in names if not n.startswith(("checkpoint/", ".")) and n not in changing]
-
-
-def _is_staged(path: Path) -> bool:
-    """Whether `write` was still at it."""
-    return path.name.startswith(".") and path.name.endswith(".new")
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusals into one sentence.
-
-    Raises:
-        RunError: no space, no permission, a read-only or missing place.
-    """
-    try:
-        yield
-    except OSError as error:
-        reasons = {
-            errno.ENOSPC: "there is no space left on the disk; free some and start the same command again",
-            errno.EDQUOT: "the disk quota is used up; free some space and start the same command again",
-            errno.EFBIG: "a file grew beyond the size allowed here; raise the limit and start the same command again",
-            errno.EACCES: "permission denied; choose a folder that you may write",
-            errno.EROFS: "the file system is read-only; choose another folder",
-            errno.ENOTDIR: "a part of this path is a file; choose another folder",
-        }
-        reason = reasons.get(error.errno or 0, error.strerror or str(error))
-        raise RunError(f"{path} cannot be written: {reason}") from error
-
-
-def sha256(path: Path) -> str:
-    """The hex digest of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def json_bytes(values: Any) -> bytes:
-    """Readable JSON."""
-    return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def finite(values: Any) -> Any:
-    """The same nested values with None for NaN and infinities, as strict JSON needs."""
-    if isinstance(values, Mapping):
-        return {key: finite(value) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [finite(value) for value in values]
-    if isinstance(values, float) and not math.isfinite(values):
-        return None
-    return values

@@ -8,7 +8,8 @@ import pandas as pd
 from polytask.data import Table
 from polytask.errors import RunError, SchemaError
 from polytask.runs.evaluation import TaskScores
-from polytask.runs.folder import RunFolder, finite, json_bytes
+from polytask.runs.files import finite, json_bytes
+from polytask.runs.folder import RunFolder
 
 
 def own_tables(folder: RunFolder, held: Mapping[str, Table]) -> dict[str, tuple[Table, list[str]]]:
