@@ -48,7 +48,9 @@ __all__ = ["__version__", *_PLACES]
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
-        raise AttributeError(f"module 'polytask' has no attribute {name!r}")
+        from polytask.errors import nearest
+
+        raise AttributeError(f"module 'polytask' has no attribute {name!r}; {nearest(name, _PLACES)}")
     place = _PLACES[name]
     found = getattr(import_module(place), name) if place else import_module(f"polytask.{name}")
     globals()[name] = found

@@ -37,11 +37,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     Example:
         >>> nearest("pcgard", ["sum", "pcgrad"])
         "did you mean 'pcgrad'?"
+        >>> nearest("PCGrad", ["sum", "pcgrad"])
+        "did you mean 'pcgrad'?"
         >>> nearest("xyz", ["sum", "pcgrad"])
         'known: pcgrad, sum'
     """
     names = sorted(str(k) for k in known)
+    by_small = {k.casefold(): k for k in names}
     close = get_close_matches(str(name), names, n=1, cutoff=0.6)
+    close = close or [by_small[k] for k in get_close_matches(str(name).casefold(), by_small, n=1, cutoff=0.6)]
     if close:
         return f"did you mean {close[0]!r}?"
     shown = ", ".join(names[:20]) + (f" … ({len(names)} in all)" if len(names) > 20 else "")

@@ -58,9 +58,9 @@ class Balancer(nn.Module, ABC):
         self, tasks: Sequence[str], generator: torch.Generator | None = None, *, engine: Engine = Engine()
     ) -> None:
         super().__init__()
-        if isinstance(tasks, str):
-            wanted = f"a list of names is wanted, [{tasks!r}]"
-            raise ValueError(f"{type(self).__name__}: tasks={tasks!r} is a text: {wanted}")  # noqa: TRY004
+        if isinstance(tasks, str) or not isinstance(tasks, Iterable):
+            wanted = "a list of names is wanted, ['price', 'sold']"
+            raise ValueError(f"{type(self).__name__}: tasks={tasks!r}: {wanted}")  # noqa: TRY004
         self.tasks = tuple(tasks)
         repeated = [name for k, name in enumerate(self.tasks) if name in self.tasks[:k]]
         if repeated or not self.tasks:

@@ -33,9 +33,9 @@ def write_template(data: Path, tasks: Sequence[str], out: Path, *, force: bool) 
     Raises:
         ConfigError: the file exists.
     """
+    table = Table.of(data)
     if out.exists() and not force:
         raise ConfigError(f"{out} exists; choose another --out, or --force to overwrite it")
-    table = Table.of(data)
     chosen = dict(task_entry(text, table) for text in tasks) or _guess(table)
     try:
         path = data.resolve().relative_to(out.resolve().parent)

@@ -102,6 +102,9 @@ def experiment_from(
 ) -> Experiment:
     """The Experiment that `fit`'s arguments describe."""
     tasks = _listed(tasks)
+    for name, given in (("split", split), ("preprocess", preprocess)):
+        if isinstance(given, str):
+            raise ConfigError(f"{name}: settings are wanted, got {given!r}; such as split={{'by_group': 'customer'}}")
     known = {f.name for f in fields(Training)}
     for name in train:
         if name not in known:

@@ -1,7 +1,7 @@
 """The Experiment: every choice of one training, in Python and in YAML."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from polytask.balance import BALANCERS, Balancer, Engine
@@ -99,11 +99,13 @@ class Experiment:
         known = {"data", "tasks", "encoder", "sharing", "balancer", "gradients", "agenda", "train", "seed"}
         for key in values:
             if key not in known:
-                raise ConfigError(f"{source.place((str(key),))}: unknown key {key!r}; {nearest(key, known)}")
+                inner = {f.name: f"{name}.{f.name}" for name, of in SECTIONS.items() for f in fields(of)}
+                hint = f"did you mean {inner[key]!r}?" if key in inner else nearest(key, known)
+                raise ConfigError(f"{source.place((str(key),))}: unknown key {key!r}; {hint}")
         if not isinstance(values.get("tasks"), Mapping):
             raise ConfigError(f"{source.name or 'tasks'}: tasks: wants a mapping (name: {{kind: …}})")
         found: dict[str, Any] = {"tasks": _read_tasks(values["tasks"], source)}
-        for name, kind in (("data", DataSettings), ("gradients", Engine), ("train", Training)):
+        for name, kind in SECTIONS.items():
             if values.get(name) is not None:
                 found[name] = build(kind, values[name], source, (name,))
         for name, catalogue in CATALOGUES.items():
@@ -128,6 +130,8 @@ class Experiment:
         return values | {"gradients": plain(self.gradients), "train": plain(self.train), "seed": self.seed}
 
 
+#: The sections of an experiment that are settings.
+SECTIONS: dict[str, type[Any]] = {"data": DataSettings, "gradients": Engine, "train": Training}
 #: Every choice of an experiment and the catalogue it is made from.
 CATALOGUES: dict[str, dict[str, type[Any]]] = {
     "encoder": ENCODERS,

@@ -14,6 +14,8 @@ def check_losses(losses: Mapping[str, Any]) -> None:
     Raises:
         ValueError: none at all, or one that is not a scalar with a graph on the device of the others; names the task.
     """
+    if not isinstance(losses, Mapping):
+        raise ValueError(f"losses is a {type(losses).__name__}, a dict is wanted: {{'task': loss}}")  # noqa: TRY004
     if not losses:
         raise ValueError("losses is empty: a step needs the loss of at least one task, {'task': loss}")
     for name, loss in losses.items():

@@ -77,6 +77,13 @@ class Task(ABC):
     uses_pairs: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ValueError(f"{NAME_RULE}; got {self.name!r}")  # noqa: TRY004
+        for setting in ("column", "weight"):
+            value = getattr(self, setting)
+            if value is not None and not isinstance(value, str):
+                more = "; a task's own weight is set by the balancer fixed" if setting == "weight" else ""
+                raise ValueError(f"task {self.name!r}: {setting} is the name of a column, got {value!r}{more}")
         for setting in ("after", "hidden"):
             object.__setattr__(self, setting, self._as_tuple(setting))
         if not isinstance(self.reads, int):
