@@ -116,7 +116,7 @@ def test_any_text_and_number_is_read_back(path, columns, rate, seed, shares):
         ({"tasks": {"a": {}}}, r"tasks\.a: a task wants its kind"),
         ({"tasks": {"a": "regression"}}, r"tasks\.a: a task wants its kind .* got 'regression'"),
         ({"tasks": {"mean": {"kind": "regression"}}}, r"cannot be called 'mean'"),
-        ({"tasks": {"a": {"kind": "regression"}}, "seed": True}, r"seed: a whole number from 0, got True"),
+        ({"tasks": {"a": {"kind": "regression"}}, "seed": True}, r"seed: a whole number from 0 is wanted, got True"),
         ({"tasks": {"a": {"kind": "regression"}}, "data": {"inputs": []}}, r"inputs is empty"),
         ({"tasks": {"a": {"kind": "regression"}}, "data": {"inputs": ["b"], "ignore": ["c"]}}, r"ignore has no effect"),
         ({"tasks": {"a": {"kind": "regression", "after": ["b"]}}}, r"task 'a' waits for 'b'"),
