@@ -113,11 +113,14 @@ def test_a_penalty_is_added_as_it_is(name: str) -> None:
 
 
 def test_a_penalty_without_a_graph_adds_nothing() -> None:
+    net = Net()
+    shared = list(net.trunk.parameters())
     for name in ("sum", "pcgrad"):
-        net = Net()
-        BALANCERS[name](["x", "y", "z"]).backward(
-            net.losses(), shared=list(net.trunk.parameters()), penalty=torch.tensor(3.0)
-        )
+        found = []
+        for penalty in (None, torch.tensor(3.0)):
+            BALANCERS[name](["x", "y", "z"]).backward(net.losses(), shared=shared, penalty=penalty)
+            found.append(net.gradients())
+        assert same(*found)
 
 
 @pytest.mark.parametrize("penalty", [torch.tensor([1.0]), torch.tensor(float("inf"))])
