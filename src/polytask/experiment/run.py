@@ -37,6 +37,7 @@ from polytask.runs import (
     evaluating,
     finite,
     pick_device,
+    predictions,
     run_model,
 )
 from polytask.train import Session, TrainingData, make_progress, train
@@ -171,11 +172,10 @@ def _validation_predictions(session: Session, prepared: Prepared) -> pd.DataFram
         for name, table in session.data.validation.items():
             tasks = [session.data.tasks[t] for t in table.tasks]
             outputs = run_model(session.judged, table, tasks)
-            columns: dict[str, Any] = {"table": name, "row": prepared.splits[name].rows("validation")}
-            for task in tasks:
-                fitted, output = session.data.fitted[task.name], outputs.values[task.name]
-                columns |= task.decode(output, fitted) | task.probabilities(output, fitted)
-            frames.append(pd.DataFrame(columns))
+            rows = pd.Index(prepared.splits[name].rows("validation"), name="row")
+            frame = predictions(tasks, session.data.fitted, outputs, probabilities=True, index=rows).reset_index()
+            frame.insert(0, "table", name)
+            frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
 

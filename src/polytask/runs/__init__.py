@@ -3,7 +3,7 @@
 from polytask.runs.checkpoint import random_state, read_checkpoint, restore_random_state, write_checkpoint
 from polytask.runs.device import pick_device
 from polytask.runs.environment import environment
-from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, run_model
+from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, predictions, run_model
 from polytask.runs.files import explained, finite, json_bytes
 from polytask.runs.folder import FORMAT, RunFolder
 from polytask.runs.run import Rows, Run, load
@@ -23,6 +23,7 @@ __all__ = [
     "judge",
     "load",
     "pick_device",
+    "predictions",
     "random_state",
     "read_checkpoint",
     "restore_random_state",

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from polytask.errors import RunError
 from polytask.runs.files import explained, is_staged, json_bytes, sha256
@@ -37,7 +37,6 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._lock: IO[str] | None = None
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -59,11 +58,8 @@ class RunFolder:
                 raise RunError(f"{self.path} is a file; a Run needs a folder: choose another name")
             if self.path.exists():
                 held = {p.name for p in self.path.iterdir()}
-                if held and not held & {"run.json", ".lock"}:
-                    raise RunError(
-                        f"{self.path} holds {min(held)!r} and is no Run folder; choose an empty or a new folder"
-                    )
-                strange = sorted(p.name for p in self.path.iterdir() if p.name not in NAMES and not is_staged(p))
+                is_ours = held & {"run.json", ".lock"}
+                strange = sorted(name for name in held if not (is_ours and (name in NAMES or is_staged(Path(name)))))
                 if strange:
                     raise RunError(
                         f"{self.path} holds {strange[0]!r} and is no Run folder; choose an empty or a new folder"

@@ -193,7 +193,8 @@ class Run:
         """Tasks, skills, and parameters shared and owned, as text."""
         head, validation = self.folder.read_json("run.json"), self.metrics["validation"]
         text = overview(self.model(), self.blueprint, head, validation)
-        warned = f"\nthe lint warned {len(self.findings)} times: see findings" if self.findings else ""
+        count = len(self.findings)
+        warned = f"\nthe lint warned {count} times: see findings" if count else ""
         return f"Run {self.path}\n{text}{warned}"
 
     def cite(self) -> str:
