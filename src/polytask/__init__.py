@@ -10,12 +10,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _PLACES
     # ruff: noqa: F401
-    from polytask import balance, encoders, sharing, tasks
+    from polytask import balance, encoders, sharing, studies, tasks
     from polytask.balance import Engine
     from polytask.catalogue import cite
     from polytask.data import SplitSettings, Table, read
     from polytask.experiment import Experiment, fit
+    from polytask.report import report
     from polytask.runs import Run, load
+    from polytask.studies import Study, study
     from polytask.tasks import Classification, Multilabel, Ordinal, Regression, Similarity
     from polytask.train import EarlyStopping, Training
 
@@ -24,6 +26,7 @@ _PLACES = {
     "balance": "",
     "encoders": "",
     "sharing": "",
+    "studies": "",
     "tasks": "",
     "Engine": "polytask.balance",
     "cite": "polytask.catalogue",
@@ -34,6 +37,9 @@ _PLACES = {
     "fit": "polytask.experiment",
     "Run": "polytask.runs",
     "load": "polytask.runs",
+    "report": "",
+    "Study": "polytask.studies",
+    "study": "polytask.studies",
     "Classification": "polytask.tasks",
     "Multilabel": "polytask.tasks",
     "Ordinal": "polytask.tasks",

@@ -28,6 +28,16 @@ PAPERS: dict[str, str] = {
   year    = {1997},
   doi     = {10.1023/A:1007379606734}
 }""",
+    "delong1988": """@article{delong1988,
+  author  = {DeLong, Elizabeth R. and DeLong, David M. and Clarke-Pearson, Daniel L.},
+  title   = {Comparing the Areas Under Two or More Correlated Receiver Operating Characteristic Curves: A
+             Nonparametric Approach},
+  journal = {Biometrics},
+  volume  = {44},
+  number  = {3},
+  pages   = {837--845},
+  year    = {1988}
+}""",
     "gorishniy2021": """@inproceedings{gorishniy2021,
   author    = {Gorishniy, Yury and Rubachev, Ivan and Khrulkov, Valentin and Babenko, Artem},
   title     = {Revisiting Deep Learning Models for Tabular Data},
@@ -52,6 +62,15 @@ PAPERS: dict[str, str] = {
   year      = {2006},
   doi       = {10.1109/CVPR.2006.100}
 }""",
+    "holm1979": """@article{holm1979,
+  author  = {Holm, Sture},
+  title   = {A Simple Sequentially Rejective Multiple Test Procedure},
+  journal = {Scandinavian Journal of Statistics},
+  volume  = {6},
+  number  = {2},
+  pages   = {65--70},
+  year    = {1979}
+}""",
     "holzmuller2024": """@inproceedings{holzmuller2024,
   author    = {Holzm{\\"u}ller, David and Grinsztajn, L{\\'e}o and Steinwart, Ingo},
   title     = {Better by Default: Strong Pre-Tuned {MLPs} and Boosted Trees on Tabular Data},
@@ -59,6 +78,16 @@ PAPERS: dict[str, str] = {
   volume    = {37},
   year      = {2024},
   eprint    = {2407.04491}
+}""",
+    "howe1974": """@article{howe1974,
+  author  = {Howe, William Gerrard},
+  title   = {Approximate Confidence Limits on the Mean of {X} + {Y} Where {X} and {Y} Are Two Tabled Independent
+             Random Variables},
+  journal = {Journal of the American Statistical Association},
+  volume  = {69},
+  number  = {347},
+  pages   = {789--794},
+  year    = {1974}
 }""",
     "kendall2018": """@inproceedings{kendall2018,
   author    = {Kendall, Alex and Gal, Yarin and Cipolla, Roberto},
@@ -100,6 +129,15 @@ PAPERS: dict[str, str] = {
   volume    = {34},
   year      = {2021},
   eprint    = {2110.14048}
+}""",
+    "nadeau2003": """@article{nadeau2003,
+  author  = {Nadeau, Claude and Bengio, Yoshua},
+  title   = {Inference for the Generalization Error},
+  journal = {Machine Learning},
+  volume  = {52},
+  number  = {3},
+  pages   = {239--281},
+  year    = {2003}
 }""",
     "sechidis2011": """@inproceedings{sechidis2011,
   author    = {Sechidis, Konstantinos and Tsoumakas, Grigorios and Vlahavas, Ioannis},

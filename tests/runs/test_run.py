@@ -174,7 +174,7 @@ def test_rows_and_model_are_on_the_device_asked_for(run, houses, monkeypatch, de
         seen.append((next(model.parameters()).device.type, table.device.type))
         return run_model(model, table, tasks, **settings)
 
-    monkeypatch.setattr("polytask.runs.run.run_model", watch)
+    monkeypatch.setattr("polytask.runs.evaluation.run_model", watch)
     run.predict(houses, device=device)
     run.evaluate(houses, device=device)
     assert seen == [(pick_device(device).type,) * 2] * 2

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.studies import Evidence, Part, decide, half_width, holm, minimum_detectable_effect, reason_for_none
+from polytask.studies import (
+    Evidence,
+    Part,
+    decide,
+    evidence_of,
+    half_width,
+    holm,
+    influence_on_skill,
+    minimum_detectable_effect,
+    reason_for_none,
+)
+from polytask.studies.verdict import hidden_difference
 
 
 def evidence(difference=0.0, half=0.05, **changes):
@@ -93,6 +104,54 @@ def test_just_enough():
 def test_nothing_to_judge():
     assert decide({}) == {}
     assert decide({"a": evidence(seeds=1)})["a"].word == "no verdict"
+
+
+def alike(rows, **known):
+    """Evidence of rows that both arms answer alike."""
+    return evidence_of(np.zeros((5, rows)), **known)
+
+
+@pytest.mark.parametrize(("rows", "word"), [(10, "cannot tell"), (299, "cannot tell"), (300, "practically equal")])
+def test_rows_that_are_all_alike_hide_what_the_rule_of_three_says(rows, word):
+    found = decide({"a": alike(rows)})["a"]
+    hidden = -np.log(0.05) / rows
+    assert found.word == word
+    assert found.interval == found.adjusted_interval == pytest.approx((-hidden, hidden))
+    assert (found.mde, found.p) == (pytest.approx(hidden), 1.0)
+    # Where this share of all rows differs, at most one study in twenty has none among its own.
+    assert 0.02 < (1 - hidden) ** rows <= 0.05
+    said = f"none of {rows} test rows differs between the arms, and so up to {3 / rows:.0%} of all may"
+    assert found.reason == (said if word == "cannot tell" else "")
+
+
+def test_what_is_hidden_follows_groups_the_rarest_class_the_level_and_the_unit():
+    two = decide({"a": alike(1000), "b": alike(1000)})["a"]
+    assert two.adjusted_interval[1] == two.mde == pytest.approx(np.log(2 / 0.05) / 1000)
+    grouped = decide({"a": alike(1000, groups=np.arange(1000) % 20)})["a"]
+    assert grouped.reason.startswith("none of 20 groups of test rows differs")
+    rare = decide({"a": alike(1000, classes=2, fewest=12, unit=0.5)})["a"]
+    assert rare.reason.startswith("none of 12 test rows of the rarest class differs")
+    # One right answer of accuracy is worth 1/unit in skill; in units of the metric it is one row.
+    assert rare.metric_mde == pytest.approx(-np.log(0.05) / 12)
+    assert hidden_difference(alike(100, unit=7.0)) == hidden_difference(alike(100))
+    assert hidden_difference(evidence(0.0)) == hidden_difference(evidence_of(np.ones((5, 20)))) == 0.0
+
+
+@pytest.mark.parametrize("rows", [20, 60, 150, 400])
+def test_practically_equal_is_rarely_said_of_an_accuracy_that_differs_by_two_points(rows):
+    """Two rows in a hundred are answered better under every seed; without the guard 67 % of 20 rows hid that."""
+    rng = np.random.default_rng(rows)
+    words, unguarded = [], []
+    for _ in range(300):
+        better = (rng.random(rows) < 0.02).astype(float)
+        D = influence_on_skill(np.tile(better, (5, 1)), np.zeros((5, rows)), constant=0.0)
+        found = evidence_of(D, classes=2)
+        words.append(decide({"a": found})["a"].word)
+        low, high = found.interval()
+        unguarded.append(low > -0.01 and high < 0.01)
+    assert words.count("practically equal") / 300 <= 0.05
+    if rows <= 60:
+        assert np.mean(unguarded) > 0.9 * 0.98**rows
 
 
 studies = st.lists(st.tuples(st.floats(-0.3, 0.3), st.floats(0.001, 0.2)), min_size=1, max_size=6)

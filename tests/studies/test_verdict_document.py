@@ -27,6 +27,16 @@ def test_the_table_is_that_of_the_simulation():
     assert table == RESULT["table"]
 
 
+def test_the_picture_is_beside_the_text_and_says_what_it_shows():
+    (alt, path) = re.search(r"!\[(.*?)\]\((.*?)\)", TEXT, re.DOTALL).groups()
+    assert "the verdict's interval lies below 6 % throughout" in " ".join(alt.split())
+    drawn = (ROOT / "docs" / path).read_text(encoding="utf-8")
+    assert drawn.startswith("<svg")
+    # On a page in dark mode too: it brings its own ground.
+    assert 'fill="white"' in drawn[:300]
+    assert all(text in drawn for text in ("rows alone", "t over seeds alone", "seeds' share of the squared error"))
+
+
 def test_the_numbers_in_the_text_are_those_of_the_simulation():
     worst, width = (target["value"] for target in RESULT["targets"][:2])
     assert f"errs in {worst:.1%} of studies" in " ".join(TEXT.split())

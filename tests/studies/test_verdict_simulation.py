@@ -1,6 +1,8 @@
 """The verdict is wrong as rarely as it says: simulated studies without a difference, few cells here, all as `slow`."""
 
 import importlib.util
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -44,6 +46,18 @@ def test_false_rates_of_few_cells(simulation):
     # What the usual intervals do on the same draws: neither holds everywhere.
     assert max(row["false, seeds alone"] for row in rows) > 0.1
     assert max(row["false, rows alone"] for row in rows) > 0.3
+
+
+def test_the_picture_is_that_of_the_results(simulation):
+    pytest.importorskip("altair")
+    pytest.importorskip("vl_convert")
+    rows = json.loads(simulation.RESULTS.read_text(encoding="utf-8"))["rows"]
+    assert simulation.table(rows) == json.loads(simulation.RESULTS.read_text(encoding="utf-8"))["table"]
+    drawn, kept = simulation.figure(rows), simulation.FIGURE.read_text(encoding="utf-8")
+    # Points and lines, whatever the width of letters here.
+    places = [re.findall(r'aria-label="(seeds.*?)"', text) for text in (drawn, kept)]
+    assert len(places[0]) >= 18
+    assert places[0] == places[1]
 
 
 @pytest.mark.slow

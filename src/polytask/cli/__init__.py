@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 an error of polytask itself; 2 something given was wrong (
 130 interrupted.
 """
 
+from polytask.cli import study_app as study_app  # its commands join the app
 from polytask.cli.app import app, main
 
 __all__ = ["app", "main"]

@@ -8,6 +8,16 @@ from typing import Annotated
 import typer
 
 from polytask import __version__
+from polytask.cli.options import (
+    BestForOption,
+    DeviceOption,
+    IgnoreOption,
+    JsonOption,
+    QuietOption,
+    SetOption,
+    TaskOption,
+    say,
+)
 from polytask.errors import PolytaskError
 
 app = typer.Typer(
@@ -17,15 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-TaskOption = Annotated[
-    list[str] | None,
-    typer.Option("--task", "-t", help="name[=column][:kind], once a task; the kind is inferred where not given."),
-]
-BestForOption = Annotated[str, typer.Option(help="Weights: mean, or those best for one task.")]
-DeviceOption = Annotated[str, typer.Option(help="Where it runs: cpu, cuda, mps, or auto.")]
 
 
 def main() -> None:
@@ -59,16 +60,13 @@ def fit(
     source: Annotated[Path, typer.Argument(help="A run.yaml, or a data file (CSV, Parquet, Arrow, JSON Lines).")],
     task: TaskOption = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the Run.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="A column that is no input; repeatable.")] = None,
+    ignore: IgnoreOption = None,
     encoder: Annotated[str | None, typer.Option(help="See: polytask list encoders.")] = None,
     sharing: Annotated[str | None, typer.Option(help="See: polytask list sharings.")] = None,
     balancer: Annotated[str | None, typer.Option(help="See: polytask list balancers.")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most this many.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and order; the split has its own.")] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", help="Any key of run.yaml: train.learning_rate=0.01; repeatable."),
-    ] = None,
+    setting: SetOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,7 +85,7 @@ def fit(
     }
     experiment, data = read_fit(source, task or [], setting or [], {k: v for k, v in given.items() if v is not None})
     try:
-        trained = run(experiment, data=data, folder=out, quiet=quiet or as_json, say=_say)
+        trained = run(experiment, data=data, folder=out, quiet=quiet or as_json, say=say)
     except KeyboardInterrupt:
         print("interrupted; start the same command again to go on", file=sys.stderr)
         raise
@@ -181,10 +179,5 @@ def demo(
     from polytask.cli.output import print_scores
     from polytask.demos import run_demo
 
-    trained, scores = run_demo(name, folder=out, quiet=quiet or as_json, say=_say)
+    trained, scores = run_demo(name, folder=out, quiet=quiet or as_json, say=say)
     print_scores(trained, scores, as_json=as_json)
-
-
-def _say(sentence: str) -> None:
-    """Notices go to the error stream, so that what is printed stays clean; `--quiet` hides progress only."""
-    print(sentence, file=sys.stderr)

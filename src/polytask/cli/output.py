@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from rich.table import Table as Grid
 from polytask.catalogue import entries
 from polytask.errors import ConfigError
 from polytask.runs import Run, TaskScores, explained, finite
+from polytask.studies import Forecast, Study, leaderboard_table, verdict_table
+from polytask.train import clock
 
 
 def print_json(values: Any) -> None:
@@ -39,6 +42,36 @@ def print_scores(run: Run, scores: dict[str, TaskScores], *, rows: str = "test r
         return
     Console().print(_scores(run, scores, rows))
     print(f"Run: {run.path}")
+
+
+def print_study(study: Study, *, as_json: bool) -> None:
+    """The verdict, the leaderboard, and what to do next."""
+    if as_json:
+        print_json({"study": str(study.path), **study.results})
+        return
+    console = Console()
+    console.print(verdict_table(study.results))
+    console.print()
+    console.print(leaderboard_table(study.results))
+    print(f"Study: {study.path}    next: polytask report {study.path}")
+
+
+def print_forecast(found: Forecast, *, as_json: bool) -> None:
+    """The Runs that a study would make, and how long they may take."""
+    if as_json:
+        print_json({**asdict(found), "folder": str(found.folder)})
+        return
+    grid = Grid(title=f"{sum(line.runs for line in found.lines)} Runs into {found.folder}", title_justify="left")
+    for heading in ("", "role", "Runs", "parameters", "epochs at most", "s an epoch", "at most"):
+        grid.add_column(heading, justify="left" if heading in ("", "role") else "right")
+    for line in found.lines:
+        cells = (str(line.runs), f"{line.parameters:,}", str(line.epochs), f"{line.seconds_per_epoch:.2f}")
+        grid.add_row(line.arm, line.role, *cells, clock(line.seconds))
+    Console().print(grid)
+    workers = f"{found.jobs} jobs" if found.jobs > 1 else "one job"
+    print(f"at most {clock(found.seconds)} with {workers}, from a trial of one epoch each; early stopping ends sooner")
+    if found.chosen_later:
+        print("companions are of the candidate that will be chosen; here the first stands for it")
 
 
 def _scores(run: Run, scores: dict[str, Any], rows: str) -> Grid:

@@ -8,6 +8,7 @@ from polytask.config import Source, build
 from polytask.data import Table, infer_kind_of_task
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment import DataSettings, Experiment
+from polytask.studies import StudySettings
 from polytask.yaml_file import read_value, read_yaml
 
 
@@ -25,6 +26,35 @@ def read_fit(
     Raises:
         ConfigError: a task or setting that cannot be read; says what would work.
     """
+    values, place, data = _read(source, tasks, settings, given)
+    values.pop("study", None)  # of `polytask study`; the experiment itself is trained here
+    return Experiment.read(values, place), data
+
+
+def read_study(
+    source: Path, tasks: Sequence[str], settings: Sequence[str], given: Mapping[str, Any]
+) -> tuple[Experiment, StudySettings, Any, Source]:
+    """The experiment and the study that a command line describes, the data where they were read already, and the file.
+
+    Args:
+        source: a run.yaml with or without a `study:` section, or a data file.
+        tasks: as `read_fit` takes them.
+        settings: likewise.
+        given: likewise.
+
+    Raises:
+        ConfigError: a task or setting that cannot be read; says what would work.
+    """
+    values, place, data = _read(source, tasks, settings, given)
+    asked = values.pop("study", None) or {}
+    experiment = Experiment.read(values, place)
+    return experiment, build(StudySettings, asked, place, ("study",)), data, place
+
+
+def _read(
+    source: Path, tasks: Sequence[str], settings: Sequence[str], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], Source, Any]:
+    """Nested plain values with all overrides in place, where they stand, and the table where it was read."""
     is_yaml = source.suffix.lower() in (".yaml", ".yml")
     data = None
     if is_yaml:
@@ -52,7 +82,7 @@ def read_fit(
         for key, value in overrides.items():  # over the kinds that were inferred
             if key.startswith("tasks"):
                 _put(values, key.split("."), value)
-    return Experiment.read(values, place), data
+    return values, place, data
 
 
 def parse_task(text: str) -> tuple[str, str, str | None]:

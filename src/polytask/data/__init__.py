@@ -1,18 +1,20 @@
 """Where examples come from: Tables, their splits, preprocessing, targets, batches, and a lint."""
 
 from polytask.data.batch import Batch, Stream, TensorTable
+from polytask.data.folds import make_folds
 from polytask.data.images import located
 from polytask.data.lint import Finding, lint, lint_across
-from polytask.data.parts import Split
+from polytask.data.parts import DROPPED, Split
 from polytask.data.prepared import PreprocessSettings
 from polytask.data.preprocess import Preprocessor, default_inputs
 from polytask.data.read import read
 from polytask.data.schema import KINDS, Column, Schema
-from polytask.data.split import SplitSettings, make_split, make_splits
+from polytask.data.split import SplitSettings, group_keys, make_split, make_splits
 from polytask.data.table import Table
 from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, target_cells
 
 __all__ = [
+    "DROPPED",
     "KINDS",
     "Batch",
     "Column",
@@ -29,10 +31,12 @@ __all__ = [
     "default_inputs",
     "encode_targets",
     "fit_task",
+    "group_keys",
     "infer_kind_of_task",
     "lint",
     "lint_across",
     "located",
+    "make_folds",
     "make_split",
     "make_splits",
     "read",

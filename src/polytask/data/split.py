@@ -103,7 +103,8 @@ def make_splits(tables: Mapping[str, tuple[Table, Sequence[Task]]], settings: Sp
         parts[name], drawn[name] = _settled(table, tasks, settings)
     drawn = {name: rows for name, rows in drawn.items() if len(rows)}
     for names in [list(drawn)] if settings.by_group and drawn else [[name] for name in drawn]:
-        found = _at_random([(*tables[name], drawn[name]) for name in names], settings, shares)
+        generator = np.random.default_rng(settings.seed)
+        found = draw_parts([(*tables[name], drawn[name]) for name in names], settings, shares, generator)
         for name, of_table in zip(names, found, strict=True):
             parts[name][drawn[name]] = of_table
     wanted = [TRAIN, VALIDATION] + [TEST] * (settings.test > 0 and not settings.column)
@@ -112,8 +113,12 @@ def make_splits(tables: Mapping[str, tuple[Table, Sequence[Task]]], settings: Sp
     return {name: Split(found) for name, found in parts.items()}
 
 
-def _settled(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> tuple[np.ndarray, np.ndarray]:
-    """The parts as far as time or a column says them, and the rows that are to be drawn at random."""
+def labelled_rows(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> np.ndarray:
+    """The rows that are split: those in which some task has a target.
+
+    Raises:
+        SchemaError: an unknown column in the settings, or no target at all.
+    """
     for column in (settings.by_group, settings.by_time, settings.column):
         if column is not None and column not in table.columns:
             raise SchemaError(f"split: there is no column {column!r}; {nearest(column, table.columns)}")
@@ -124,6 +129,12 @@ def _settled(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> tu
     if not len(rows):
         names = ", ".join(column for task in tasks for column in task.columns)
         raise SchemaError(f"split: in none of the {table.num_rows} rows is a target present ({names})")
+    return rows
+
+
+def _settled(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> tuple[np.ndarray, np.ndarray]:
+    """The parts as far as time or a column says them, and the rows that are to be drawn at random."""
+    rows = labelled_rows(table, tasks, settings)
     parts = np.full(table.num_rows, DROPPED, dtype=np.int8)
     if settings.by_time:
         parts[rows] = _by_time(table, settings.by_time, rows, settings)
@@ -134,10 +145,20 @@ def _settled(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> tu
     return parts, rows
 
 
-def _at_random(
-    tables: Sequence[tuple[Table, Sequence[Task], np.ndarray]], settings: SplitSettings, shares: Mapping[int, float]
+def draw_parts(
+    tables: Sequence[tuple[Table, Sequence[Task], np.ndarray]],
+    settings: SplitSettings,
+    shares: Mapping[int, float],
+    generator: np.random.Generator,
 ) -> list[np.ndarray]:
-    """The parts of these rows of each table, drawn together."""
+    """The parts of these rows of each table, drawn together.
+
+    Args:
+        tables: each with its tasks and the rows that are drawn.
+        settings: how: by groups, stratified.
+        shares: part -> its share of the rows, with sum 1.
+        generator: of the draw.
+    """
     blocks = [
         labels_of(table, tasks, rows) if settings.stratify else np.zeros((len(rows), 1), dtype=np.int64)
         for table, tasks, rows in tables
@@ -145,9 +166,9 @@ def _at_random(
     borders = np.cumsum([len(block) for block in blocks])[:-1]
     groups = None
     if settings.by_group:
-        keys = [_group_keys(table, settings.by_group, rows) for table, _, rows in tables]
+        keys = [group_keys(table, settings.by_group, rows) for table, _, rows in tables]
         groups = pd.factorize(np.concatenate(keys))[0]
-    drawn = assign(side_by_side(blocks), groups, list(shares.values()), np.random.default_rng(settings.seed))
+    drawn = assign(side_by_side(blocks), groups, list(shares.values()), generator)
     if groups is not None and len(blocks) > 1:
         # All tables together have every part; each of them wants it too.
         order = np.argsort(groups, kind="stable")
@@ -157,12 +178,22 @@ def _at_random(
     return np.split(np.array(list(shares))[drawn], borders)
 
 
-def _group_keys(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
+def group_keys(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
+    """The group of each of these rows, as text.
+
+    Raises:
+        SchemaError: a row without one.
+    """
+    """The group of each of these rows.
+
+    Raises:
+        SchemaError: it is missing in one of them.
+    """
     keys, present = keys_of(table, column)
     missing = rows[~present[rows]]
     if len(missing):
         raise SchemaError(
-            f"split: the group column {column!r} is missing in {len(missing)} of {len(rows)} rows, the first in "
+            f"the group column {column!r} is missing in {len(missing)} of {len(rows)} rows, the first in "
             f"row {missing[0]}; fill it in, for instance with a group of its own for each row"
         )
     return keys[rows]
@@ -217,7 +248,7 @@ def _check_parts(parts: np.ndarray, wanted: Sequence[int], table: Table, setting
             remedy = f"write it into the column {settings.column!r}"
         elif settings.by_group:
             present = np.flatnonzero(parts != DROPPED)
-            num_groups = len(pd.unique(_group_keys(table, settings.by_group, present)))
+            num_groups = len(pd.unique(group_keys(table, settings.by_group, present)))
             what += f" in {num_groups} groups of {settings.by_group!r}"
             remedy = "give at least one group for each part, a larger share, or split without by_group"
         elif settings.by_time:

@@ -124,6 +124,10 @@ class Table:
 
     def fingerprint(self) -> str:
         """SHA-256 over names, types and cells of all columns, in hexadecimal: the same in every process."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         for name in self.columns:
             series = self.frame[name]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from torch import nn
 
@@ -20,6 +20,9 @@ class Encoder(nn.Module, ABC):
         stages: each maps a `Feature` to a `Feature`; the first one takes the dict of inputs instead.
         widths: `widths[l]` is the number of channels after stage `l`.
     """
+
+    #: Settings that are widths (a number, or several) or encoders that have some: what is scaled to a wanted size.
+    width_settings: ClassVar[tuple[str, ...]] = ()
 
     stages: nn.ModuleList
     widths: Sequence[int]

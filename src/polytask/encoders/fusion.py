@@ -1,6 +1,6 @@
 """Fusion: a table and pictures in one chain of stages."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -54,6 +54,8 @@ class Fusion(Encoder):
         >>> Fusion(spec, table={"mlp": {"widths": [32]}}, widths=(64,)).widths
         (200, 64)
     """
+
+    width_settings: ClassVar[tuple[str, ...]] = ("table", "images", "widths")
 
     def __init__(
         self,

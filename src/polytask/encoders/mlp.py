@@ -1,7 +1,7 @@
 """MLP: fully connected layers over a table."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -73,6 +73,8 @@ class MLP(Encoder):
         >>> MLP(InputSpec(numbers=("age", "hours"), categories=(("job", 5),)), widths=(32, 16)).widths
         (10, 32, 16)
     """
+
+    width_settings: ClassVar[tuple[str, ...]] = ("widths",)
 
     def __init__(
         self,

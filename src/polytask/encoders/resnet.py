@@ -79,6 +79,7 @@ class ResNet(Encoder):
     """
 
     paper: ClassVar[str] = "gorishniy2021"
+    width_settings: ClassVar[tuple[str, ...]] = ("width",)
 
     def __init__(
         self,

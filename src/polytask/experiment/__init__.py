@@ -2,6 +2,42 @@
 
 from polytask.experiment.arguments import experiment_from, fit
 from polytask.experiment.choices import CATALOGUES, DataSettings, Experiment
+from polytask.experiment.given import (
+    ALL,
+    Given,
+    Source,
+    fit_preprocessor,
+    input_columns,
+    load_sources,
+    look_over,
+)
+from polytask.experiment.machine import own_state
+from polytask.experiment.notices import Say, tell
+from polytask.experiment.prepare import absolute, make_blueprint, read_splits, split_bytes
+from polytask.experiment.resume import first_difference, without_path
 from polytask.experiment.run import run
 
-__all__ = ["CATALOGUES", "DataSettings", "Experiment", "experiment_from", "fit", "run"]
+__all__ = [
+    "ALL",
+    "CATALOGUES",
+    "DataSettings",
+    "Experiment",
+    "Given",
+    "Say",
+    "Source",
+    "absolute",
+    "experiment_from",
+    "first_difference",
+    "fit",
+    "fit_preprocessor",
+    "input_columns",
+    "load_sources",
+    "look_over",
+    "make_blueprint",
+    "own_state",
+    "read_splits",
+    "run",
+    "split_bytes",
+    "tell",
+    "without_path",
+]

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from polytask.balance import BALANCERS
 from polytask.experiment.choices import Experiment
-from polytask.experiment.prepare import ALL, Prepared, Source
+from polytask.experiment.given import ALL, Source
+from polytask.experiment.prepare import Prepared
 
 #: Takes the sentences, one by one.
 Say = Callable[[str], None]

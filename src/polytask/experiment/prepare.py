@@ -1,12 +1,11 @@
 """From tables to tensors: splits, targets, inputs and blueprint, made once, written into the Run, read from there."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -16,35 +15,20 @@ from polytask.data import (
     Finding,
     Preprocessor,
     Split,
-    Table,
     TensorTable,
-    default_inputs,
     encode_targets,
     fit_task,
-    lint,
-    lint_across,
-    located,
-    make_splits,
 )
 from polytask.encoders import ENCODERS, default_encoder
-from polytask.errors import ConfigError, SchemaError, nearest
-from polytask.experiment.choices import DataSettings, Experiment
+from polytask.errors import ConfigError
+from polytask.experiment.choices import Experiment
+from polytask.experiment.given import Given, Source, make_given
+from polytask.feature import InputSpec
 from polytask.model import Blueprint
 from polytask.runs import RunFolder, explained
-from polytask.tasks import Task
+from polytask.tasks import Fitted
 from polytask.train import TrainingData
 from polytask.yaml_file import write_yaml
-
-#: The name of the one table that all tasks have in common.
-ALL = "all"
-
-
-@dataclass(frozen=True)
-class Source:
-    """One table and the tasks whose rows it holds."""
-
-    table: Table
-    tasks: tuple[Task, ...]
 
 
 @dataclass(frozen=True)
@@ -57,88 +41,67 @@ class Prepared:
     findings: Sequence[Finding]
 
 
-def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
-    """The tables by name, each with its tasks.
+def prepare(
+    experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder, given: Given | None = None
+) -> None:
+    """Splits, fits tasks and preprocessing on training rows, lints, and writes it all into the folder.
 
     Args:
-        experiment: names the tasks, and the path where no data are given.
-        data: one table for all tasks, or `{task: table}`; in any form that `Table.of` reads.
-
-    Raises:
-        ConfigError: no data, or tables for other tasks than the experiment's.
-        SchemaError: a table cannot be read, or `kinds` names a column that none has.
-    """
-    settings = experiment.data
-    found = settings.path if data is None else data
-    if found is None:
-        raise ConfigError("there are no data: give a table, or data.path")
-    if not isinstance(found, Mapping):
-        return {ALL: Source(Table.of(found, kinds=settings.kinds), experiment.tasks)}
-    by_name = {task.name: task for task in experiment.tasks}
-    for name in found:
-        if name not in by_name:
-            raise ConfigError(f"there is a table for {name!r}, which is no task; {nearest(str(name), by_name)}")
-    for name in by_name:
-        if name not in found:
-            raise ConfigError(f"task {name!r} has no table; give one for each task, or one for all")
-    tables = {name: Table.of(found[name]) for name in by_name}
-    _check_columns("kinds", settings.kinds, tables)
-    for name, table in tables.items():
-        here = {column: kind for column, kind in settings.kinds.items() if column in table.columns}
-        tables[name] = Table.of(table, kinds=here)
-    return {name: Source(tables[name], (task,)) for name, task in by_name.items()}
-
-
-def prepare(experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder) -> None:
-    """Splits, fits tasks and preprocessing on training rows, lints, and writes it all into the folder.
+        experiment: every choice.
+        sources: the tables.
+        folder: of the Run.
+        given: splits, preprocessing and lint where they were made already.
 
     Raises:
         SchemaError: a column is missing or cannot be what it should be.
         ConfigError: settings that do not fit the data.
     """
-    settings = experiment.data
-    fitted, findings = {}, []
-    inputs = _inputs(settings, sources)
-    splits = make_splits({name: (s.table, s.tasks) for name, s in sources.items()}, settings.split)
-    for name, source in sources.items():
-        for task in source.tasks:
-            fitted[task.name] = fit_task(source.table, task, splits[name].rows("train"))
-        findings += lint(source.table, source.tasks, splits[name], inputs)
-    if len(sources) > 1:
-        findings += lint_across({name: located(s.table, inputs) for name, s in sources.items()}, splits, inputs)
-    training, rows = _training_rows(sources, splits, inputs)
-    preprocessor = Preprocessor.fit(training, inputs, rows, settings.preprocess)
-    blueprint = Blueprint(
-        tasks=experiment.tasks,
-        fitted=fitted,
-        encoder=experiment.encoder or Choice(ENCODERS[default_encoder(preprocessor.spec)]),
-        sharing=experiment.sharing,
-        spec=preprocessor.spec,
-        seed=experiment.seed,
-    )
-    try:  # an encoder that cannot read these inputs is refused before anything is written
-        blueprint.build()
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    made = given or make_given(experiment, sources)
+    splits, preprocessor = made.splits, made.preprocessor
+    fitted = {
+        task.name: fit_task(source.table, task, splits[name].rows("train"))
+        for name, source in sources.items()
+        for task in source.tasks
+    }
+    blueprint = make_blueprint(experiment, fitted, preprocessor.spec)
     folder.write("config.yaml", write_yaml(_with_absolute_path(experiment.written())))
     folder.write_json("schema.json", {name: s.table.schema.to_json() for name, s in sources.items()})
-    folder.write("splits.parquet", _split_bytes(splits))
+    folder.write("splits.parquet", split_bytes(splits))
     with explained(folder.path):
         (folder / "preprocessing").mkdir(exist_ok=True)
         preprocessor.save(folder / "preprocessing")
-    folder.write_json("lint.json", [finding.to_dict() for finding in findings])
+    folder.write_json("lint.json", [finding.to_dict() for finding in made.findings])
     folder.write("citations.bib", papers.bibtex(_cited(experiment, blueprint)))
     folder.write_json("model.json", blueprint.to_json())
 
 
+def make_blueprint(experiment: Experiment, fitted: Mapping[str, Fitted], spec: InputSpec) -> Blueprint:
+    """What the model is built from; an encoder that cannot read these inputs is refused before anything is written.
+
+    Raises:
+        ConfigError: settings of encoder, sharing or heads that do not fit the inputs.
+    """
+    blueprint = Blueprint(
+        tasks=experiment.tasks,
+        fitted=fitted,
+        encoder=experiment.encoder or Choice(ENCODERS[default_encoder(spec)]),
+        sharing=experiment.sharing,
+        spec=spec,
+        seed=experiment.seed,
+    )
+    try:
+        blueprint.build()
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return blueprint
+
+
 def read_prepared(folder: RunFolder) -> Prepared:
     """What `prepare` wrote."""
-    frame = pd.read_parquet(folder / "splits.parquet")
-    splits = {str(name): Split.from_frame(part) for name, part in frame.groupby("table", sort=False)}
     return Prepared(
         blueprint=Blueprint.from_json(folder.read_json("model.json")),
         preprocessor=Preprocessor.load(folder / "preprocessing"),
-        splits=splits,
+        splits=read_splits(folder / "splits.parquet"),
         findings=[Finding(**values) for values in folder.read_json("lint.json")],
     )
 
@@ -156,60 +119,18 @@ def encode(prepared: Prepared, sources: Mapping[str, Source], device: torch.devi
     return TrainingData(parts["train"], parts["validation"], tasks, fitted)
 
 
-def _inputs(settings: DataSettings, sources: Mapping[str, Source]) -> list[str]:
-    """The input columns, which every table must have."""
-    found: list[str] | None = None
-    # A target of one table's task is no input of another's either.
-    tasks = [task for source in sources.values() for task in source.tasks]
-    targets = {column: task.name for task in tasks for column in task.columns}
-    _check_columns("ignore", settings.ignore, {name: source.table for name, source in sources.items()})
-    for name, source in sources.items():
-        known = source.table.columns
-        for column in settings.inputs or ():
-            if column not in known:
-                raise SchemaError(f"inputs: there is no column {column!r}; {nearest(column, known)}")
-        ignore = [column for column in settings.ignore if column in known]
-        here = list(settings.inputs or default_inputs(source.table, tasks, ignore, settings.split))
-        for column in here:
-            if column in targets:
-                raise ConfigError(f"data.inputs: {column!r} is the target of task {targets[column]!r}; take it out")
-        if found is not None and set(here) != set(found):
-            odd = sorted(set(here) ^ set(found))[0]
-            raise SchemaError(
-                f"the tables have different input columns: {odd!r} is not in all of them (table {name!r}); "
-                "name the common ones in data.inputs, or put it into data.ignore"
-            )
-        found = found or here
-    return found or []
-
-
-def _check_columns(setting: str, columns: Iterable[str], tables: Mapping[str, Table]) -> None:
-    """Refuses a column that no table has; that only some have it is no mistake."""
-    known = {column for table in tables.values() for column in table.columns}
-    for column in columns:
-        if column not in known:
-            where = " in any table" if len(tables) > 1 else ""
-            raise SchemaError(f"{setting}: there is no column {column!r}{where}; {nearest(column, known)}")
-
-
-def _training_rows(
-    sources: Mapping[str, Source], splits: Mapping[str, Split], inputs: list[str]
-) -> tuple[Table, np.ndarray]:
-    """One table with the training rows of all, and their row numbers in it."""
-    if len(sources) == 1:
-        ((name, source),) = sources.items()
-        return source.table, splits[name].rows("train")
-    frames = [located(s.table, inputs).frame.iloc[splits[name].rows("train")] for name, s in sources.items()]
-    first = next(iter(sources.values())).table
-    joined = pd.concat(frames, ignore_index=True)
-    return Table(joined, kinds={name: first.kind(name) for name in inputs}), np.arange(len(joined))
-
-
-def _split_bytes(splits: Mapping[str, Split]) -> bytes:
+def split_bytes(splits: Mapping[str, Split]) -> bytes:
+    """The parts of every table's rows as a Parquet file: columns row, part, table."""
     frames = [split.to_frame().assign(table=name) for name, split in splits.items()]
     buffer = io.BytesIO()
     pd.concat(frames).to_parquet(buffer, index=False)
     return buffer.getvalue()
+
+
+def read_splits(path: Path) -> dict[str, Split]:
+    """What `split_bytes` wrote: table -> split."""
+    frame = pd.read_parquet(path)
+    return {str(name): Split.from_frame(part) for name, part in frame.groupby("table", sort=False)}
 
 
 def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:

@@ -5,26 +5,31 @@ from typing import Any
 
 from polytask.errors import RunError
 from polytask.experiment.choices import Experiment
-from polytask.experiment.prepare import Source
+from polytask.experiment.given import Given, Source
 from polytask.runs import RunFolder
 from polytask.yaml_file import read_yaml
 
 
-def check_same(experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder) -> None:
-    """Refuses to go on with a Run that was started with other settings or other data.
+def check_same(
+    experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder, given: Given | None = None
+) -> None:
+    """Refuses to go on with a Run that was started with other settings or other data, or for another study.
 
     Raises:
         RunError: names the first setting, or the table, that differs.
     """
     before, _ = read_yaml(folder / "config.yaml")
-    different = _first_difference(without_path(before), without_path(experiment.written()))
+    different = first_difference(without_path(before), without_path(experiment.written()))
     if different:
         key, old, new = different
         raise RunError(
             f"{folder.path} holds a Run with other settings: {key} is {old!r} there and {new!r} now; "
             f"choose another folder, or the same settings"
         )
-    for name, record in folder.read_json("run.json")["tables"].items():
+    head = folder.read_json("run.json")
+    if head.get("given") != (given.mark if given else None):
+        raise RunError(f"{folder.path} holds a Run of another study, or of none; choose another folder, or remove it")
+    for name, record in head["tables"].items():
         if name not in sources or sources[name].table.fingerprint() != record["fingerprint"]:
             raise RunError(f"{folder.path} holds a Run on other data (table {name!r}); choose another folder")
 
@@ -50,10 +55,11 @@ def without_path(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "data": {k: v for k, v in (values.get("data") or {}).items() if k != "path"}}
 
 
-def _first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any] | None:
+def first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    """The first key of nested values that differs, and both its values; None where there is none."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(k for k in new if k not in old)]:
-            found = _first_difference(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+            found = first_difference(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
             if found:
                 return found
         return None

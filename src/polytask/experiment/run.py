@@ -15,17 +15,10 @@ import torch
 import polytask
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
+from polytask.experiment.given import Given, Source, load_sources
 from polytask.experiment.machine import own_state
 from polytask.experiment.notices import Say, tell
-from polytask.experiment.prepare import (
-    Prepared,
-    Source,
-    absolute,
-    encode,
-    load_sources,
-    prepare,
-    read_prepared,
-)
+from polytask.experiment.prepare import Prepared, absolute, encode, prepare, read_prepared
 from polytask.experiment.resume import check_same, record_environment, without_path
 from polytask.model import seed_of
 from polytask.runs import (
@@ -40,7 +33,7 @@ from polytask.runs import (
     predictions,
     run_model,
 )
-from polytask.train import Session, TrainingData, make_progress, train
+from polytask.train import Progress, Session, TrainingData, make_progress, train
 
 
 def run(
@@ -50,6 +43,8 @@ def run(
     folder: str | Path | None = None,
     quiet: bool = False,
     say: Say = lambda sentence: None,
+    given: Given | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """Trains one model for all tasks and writes the Run.
 
@@ -61,6 +56,8 @@ def run(
         folder: of the Run; `runs/<tasks>-<digest of settings and data>` where not given.
         quiet: show no progress.
         say: takes notices: what is read, what is dropped, what the lint found.
+        given: what a study has made for all of its Runs.
+        progress: what shows the training; chosen by `quiet` and the terminal where not given.
 
     Raises:
         SchemaError: the data do not fit the tasks.
@@ -76,16 +73,16 @@ def run(
         if state == "empty":
             undo.callback(target.forget, whole=is_new)
             target.clear()
-            prepare(experiment, sources, target)
-            target.write_json("run.json", _head(sources, "training"))
+            prepare(experiment, sources, target, given)
+            target.write_json("run.json", _head(sources, given))
         else:
-            check_same(experiment, sources, target)
+            check_same(experiment, sources, target, given)
         prepared = read_prepared(target)
         tell(experiment, prepared, sources, say)
         if state == "finished":
             say("this Run is finished: it is given back as it is")
         else:
-            _train(experiment, prepared, sources, target, quiet, say)
+            _train(experiment, prepared, sources, target, progress or make_progress(quiet=quiet), say)
         undo.pop_all()
     return Run(target.path, data={name: source.table for name, source in sources.items()})
 
@@ -107,13 +104,12 @@ def _train(
     prepared: Prepared,
     sources: Mapping[str, Source],
     folder: RunFolder,
-    quiet: bool,
+    progress: Progress,
     say: Say,
 ) -> None:
     settings = experiment.train
     device = pick_device(settings.device, "train.device")
     began = time.time()
-    progress = make_progress(quiet=quiet)
     with own_state(settings.threads):
         torch.manual_seed(seed_of(experiment.seed, "training"))
         data = encode(prepared, sources, device)
@@ -123,7 +119,7 @@ def _train(
             scores = train(session, folder, progress)
         finally:
             progress.close()
-        _finish(session, prepared, sources, folder, scores, time.time() - began)
+        _finish(session, prepared, folder, scores, time.time() - began)
 
 
 def _session(experiment: Experiment, prepared: Prepared, data: TrainingData, device: torch.device) -> Session:
@@ -152,7 +148,6 @@ def _session(experiment: Experiment, prepared: Prepared, data: TrainingData, dev
 def _finish(
     session: Session,
     prepared: Prepared,
-    sources: Mapping[str, Source],
     folder: RunFolder,
     scores: dict[str, TaskScores],
     seconds: float,
@@ -163,7 +158,8 @@ def _finish(
     folder.seal()
     best_score, best_epoch = session.selection.best["mean"]
     record = {"epochs": session.epoch, "best_epoch": best_epoch, "best_score": best_score}
-    folder.write_json("run.json", _head(sources, "finished") | finite(record) | {"seconds": round(seconds, 1)})
+    ended = {"state": "finished", "written": _now(), "seconds": round(seconds, 1)}
+    folder.write_json("run.json", folder.read_json("run.json") | ended | finite(record))
 
 
 def _validation_predictions(session: Session, prepared: Prepared) -> pd.DataFrame:
@@ -179,7 +175,7 @@ def _validation_predictions(session: Session, prepared: Prepared) -> pd.DataFram
     return pd.concat(frames, ignore_index=True)
 
 
-def _head(sources: Mapping[str, Source], state: str) -> dict[str, Any]:
+def _head(sources: Mapping[str, Source], given: Given | None) -> dict[str, Any]:
     tables = {
         name: {
             "source": absolute(s.table.source),
@@ -190,11 +186,15 @@ def _head(sources: Mapping[str, Source], state: str) -> dict[str, Any]:
         }
         for name, s in sources.items()
     }
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {
+    head = {
         "format": FORMAT,
         "polytask": polytask.__version__,
-        "state": state,
-        "written": now,
+        "state": "training",
+        "written": _now(),
         "tables": tables,
     }
+    return head | ({"given": given.mark} if given else {})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

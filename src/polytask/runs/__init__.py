@@ -5,11 +5,12 @@ from polytask.runs.device import pick_device
 from polytask.runs.environment import environment
 from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, predictions, run_model
 from polytask.runs.files import explained, finite, json_bytes
-from polytask.runs.folder import FORMAT, RunFolder
+from polytask.runs.folder import FORMAT, Layout, RunFolder
 from polytask.runs.run import Rows, Run, load
 
 __all__ = [
     "FORMAT",
+    "Layout",
     "Outputs",
     "Rows",
     "Run",

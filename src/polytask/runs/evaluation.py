@@ -73,6 +73,12 @@ def run_model(
     return Outputs({name: torch.cat(part) for name, part in parts.items() if part}, losses)
 
 
+def outputs_of(model: nn.Module, table: TensorTable, tasks: Sequence[Task], batch_size: int) -> Outputs:
+    """`run_model` in evaluation mode."""
+    with evaluating(model):
+        return run_model(model, table, tasks, batch_size=batch_size)
+
+
 def predictions(
     tasks: Sequence[Task], fitted: Mapping[str, Fitted], outputs: Outputs, *, probabilities: bool, index: pd.Index
 ) -> pd.DataFrame:

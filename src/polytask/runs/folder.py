@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +17,48 @@ from polytask.runs.files import explained, is_staged, json_bytes, sha256
 #: The layout's version: raised when an older polytask could not read a newer folder.
 FORMAT = 1
 
-#: What a Run folder may hold; anything else means that the folder is somebody's own.
-NAMES = frozenset(
-    {
-        "run.json", "config.yaml", "model.json", "schema.json", "splits.parquet", "preprocessing", "weights",
-        "checkpoint", "history.jsonl", "metrics.json", "predictions", "environment.json", "lint.json",
-        "citations.bib", "checksums.json", ".lock",
-    }
+
+@dataclass(frozen=True)
+class Layout:
+    """What a folder of one kind may hold; anything else means that the folder is somebody's own.
+
+    Attributes:
+        noun: what it is a folder of, in errors.
+        head: the file that says what it is and how far it has come.
+        names: of all files and folders in it.
+    """
+
+    noun: str
+    head: str
+    names: frozenset[str]
+
+
+RUN = Layout(
+    noun="Run",
+    head="run.json",
+    names=frozenset(
+        {
+            "run.json", "config.yaml", "model.json", "schema.json", "splits.parquet", "preprocessing", "weights",
+            "checkpoint", "history.jsonl", "metrics.json", "predictions", "environment.json", "lint.json",
+            "citations.bib", "checksums.json", ".lock",
+        }
+    ),
 )  # fmt: skip
 
 
 class RunFolder:
-    """One Run's files.
+    """One Run's files, or those of another record that is kept like it.
 
     Every file appears whole or not at all: it is written under another name, flushed to disk, then renamed.
 
     Args:
         path: the folder; `create` makes it.
+        layout: what it holds.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, layout: Layout = RUN) -> None:
         self.path = Path(path)
+        self.layout = layout
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -48,21 +70,23 @@ class RunFolder:
         return self.path / name
 
     def create(self) -> None:
-        """Makes the folder, or checks that the one there is a Run's or empty.
+        """Makes the folder, or checks that the one there is of its kind or empty.
 
         Raises:
             RunError: it cannot be written, is a file, or holds something else.
         """
         with explained(self.path):
             if self.path.exists() and not self.path.is_dir():
-                raise RunError(f"{self.path} is a file; a Run needs a folder: choose another name")
+                raise RunError(f"{self.path} is a file; a {self.layout.noun} needs a folder: choose another name")
             if self.path.exists():
                 held = {p.name for p in self.path.iterdir()}
-                is_ours = held & {"run.json", ".lock"}
-                strange = sorted(name for name in held if not (is_ours and (name in NAMES or is_staged(Path(name)))))
+                is_ours = held & {self.layout.head, ".lock"}
+                known = self.layout.names
+                strange = sorted(name for name in held if not (is_ours and (name in known or is_staged(Path(name)))))
                 if strange:
                     raise RunError(
-                        f"{self.path} holds {strange[0]!r} and is no Run folder; choose an empty or a new folder"
+                        f"{self.path} holds {strange[0]!r} and is no {self.layout.noun} folder; "
+                        "choose an empty or a new folder"
                     )
             self.path.mkdir(parents=True, exist_ok=True)
             if not os.access(self.path, os.W_OK | os.X_OK):
@@ -73,7 +97,7 @@ class RunFolder:
         """Holds the folder for this process.
 
         Raises:
-            RunError: another process is writing this Run.
+            RunError: another process is writing it.
         """
         with explained(self.path):
             handle = (self.path / ".lock").open("a+")
@@ -119,7 +143,9 @@ class RunFolder:
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RunError(f"{self.path} has no {name}: it is no Run folder, or an incomplete one") from None
+            raise RunError(
+                f"{self.path} has no {name}: it is no {self.layout.noun} folder, or an incomplete one"
+            ) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RunError(f"{self.path / name} is damaged ({error}); restore it from a copy or train again") from None
 
@@ -127,16 +153,18 @@ class RunFolder:
         """`"empty"` (nothing prepared yet), `"training"` or `"finished"`.
 
         Raises:
-            RunError: a newer polytask wrote it, or run.json is damaged.
+            RunError: a newer polytask wrote it, or its head is damaged.
         """
-        if not (self.path / "run.json").exists():
+        name = self.layout.head
+        if not (self.path / name).exists():
             return "empty"
-        head = self.read_json("run.json")
+        head = self.read_json(name)
         if not isinstance(head, dict) or not isinstance(head.get("format"), int) or "state" not in head:
-            raise RunError(f"{self.path / 'run.json'} is damaged: it names no format; restore it or train again")
+            raise RunError(f"{self.path / name} is damaged: it names no format; restore it or train again")
         if head["format"] > FORMAT:
+            noun, writer = self.layout.noun, head.get("polytask", "?")
             raise RunError(
-                f"{self.path} was written by polytask {head.get('polytask', '?')} (Run format {head['format']}); "
+                f"{self.path} was written by polytask {writer} ({noun} format {head['format']}); "
                 f"this one reads format {FORMAT}: upgrade polytask to load it"
             )
         return str(head["state"])
@@ -145,7 +173,7 @@ class RunFolder:
         """Removes what an interrupted preparation left."""
         with explained(self.path):
             for item in self.path.iterdir():
-                if item.name in NAMES - {".lock"}:
+                if item.name in self.layout.names - {".lock"}:
                     shutil.rmtree(item) if item.is_dir() else item.unlink()
 
     def forget(self, *, whole: bool) -> None:
@@ -163,9 +191,10 @@ class RunFolder:
             (self.path / ".lock").unlink(missing_ok=True)
 
     def neighbours(self) -> str:
-        """The end of a sentence that names the Runs beside this folder, or in `runs/`."""
+        """The end of a sentence that names the folders of this kind beside this one, or in `runs/`."""
         places = (self.path.parent, Path("runs"))
-        found = sorted({str(p.parent) for place in places if place.is_dir() for p in place.glob("*/run.json")})
+        head = f"*/{self.layout.head}"
+        found = sorted({str(p.parent) for place in places if place.is_dir() for p in place.glob(head)})
         shown = ", ".join(found[:5]) + (f", … ({len(found)} in all)" if len(found) > 5 else "")
         return f"; there is {shown}" if found else ""
 

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from safetensors.torch import load_file
+from torch import Tensor
 
 from polytask.data import Preprocessor, Schema, Split, Table, Targets, TensorTable, encode_targets
 from polytask.errors import ConfigError, RunError, nearest
 from polytask.model import Blueprint, Model
 from polytask.runs.asked import tables_of, tasks_of
 from polytask.runs.device import pick_device
-from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, left_out, predictions, run_model
+from polytask.runs.evaluation import TaskScores, judge, left_out, outputs_of, predictions
 from polytask.runs.folder import RunFolder
-from polytask.runs.opening import own_tables, record_opening
+from polytask.runs.opening import own_tables
 from polytask.runs.overview import overview
+from polytask.runs.test_part import open_test
 from polytask.tasks import Task
 
 #: What `predict` and `evaluate` take: rows in any form that `Table.of` reads.
@@ -147,8 +149,7 @@ class Run:
         table = Table.of(rows)
         model = self.model(best_for, device)
         encoded = TensorTable(self._preprocessor().transform(table), Targets({}, {}, {}), pick_device(device))
-        with evaluating(model):
-            outputs = run_model(model, encoded, chosen, batch_size=batch_size)
+        outputs = outputs_of(model, encoded, chosen, batch_size)
         index = rows.index if isinstance(rows, pd.DataFrame) else table.frame.index
         return predictions(chosen, self.blueprint.fitted, outputs, probabilities=probabilities, index=index)
 
@@ -180,14 +181,59 @@ class Run:
         """
         chosen = tasks_of(self.tasks, list(rows) if tasks is None and isinstance(rows, Mapping) else tasks)
         if rows is None:
-            return self._open_test(chosen, best_for, device, batch_size)
+            return open_test(self, chosen, [best_for], device=device, batch_size=batch_size).scores
         scores: dict[str, TaskScores] = {}
         for table, here in tables_of(rows, chosen):
-            outputs, encoded = self._outputs(table, None, here, best_for, device, batch_size)
+            encoded = self.encoded(table, here, device=device)
+            outputs = outputs_of(self.model(best_for, device), encoded, here, batch_size)
             scores |= judge(here, self.blueprint.fitted, outputs, encoded)
             for name, count in left_out(table, here, encoded).items():
                 scores[name]["left_out"] = count
         return scores
+
+    def test_outputs(
+        self, best_for: Sequence[str] = ("mean",), *, device: str = "cpu", batch_size: int = 4096
+    ) -> dict[str, dict[str, Tensor]]:
+        """What the model's heads give for the Run's own test rows, which are opened by this as by `evaluate`.
+
+        Args:
+            best_for: which weights, several (see `model`); under those best for a task only that task is asked.
+            device: where it runs (see `model`).
+            batch_size: rows at a time.
+
+        Returns:
+            Weights' name -> task -> output `[rows, …]`, in the order of `split(table).rows("test")`.
+
+        Raises:
+            RunError: the Run's own data are no longer where they were, or have changed.
+        """
+        return open_test(self, list(self.tasks), best_for, device=device, batch_size=batch_size).outputs
+
+    def encoded(
+        self, table: Table, tasks: Sequence[Task], rows: np.ndarray | None = None, *, device: str = "cpu"
+    ) -> TensorTable:
+        """Rows of a table as the model reads them, with the targets of these tasks.
+
+        Args:
+            table: with the input columns, and the targets of these tasks.
+            tasks: of this Run.
+            rows: positions in the table; all where not given.
+            device: where they are wanted.
+
+        Raises:
+            SchemaError: an input or target column is missing or cannot be read.
+        """
+        chosen = np.arange(table.num_rows) if rows is None else rows
+        targets = encode_targets(table, tasks, self.blueprint.fitted, chosen)
+        return TensorTable(self._preprocessor().transform(table, chosen), targets, pick_device(device))
+
+    def tables(self) -> dict[str, tuple[Table, list[str]]]:
+        """The tables this Run was trained on, each with the names of its tasks.
+
+        Raises:
+            RunError: a table was in memory, is no longer where it was, or has changed.
+        """
+        return own_tables(self.folder, self._data)
 
     def summary(self) -> str:
         """Tasks, skills, and parameters shared and owned, as text."""
@@ -207,36 +253,6 @@ class Run:
     def _preprocessor(self) -> Preprocessor:
         self.folder.verify("preprocessing/preprocessing.json", "preprocessing/preprocessing.safetensors")
         return Preprocessor.load(self.folder / "preprocessing")
-
-    def _outputs(
-        self, table: Table, rows: Any, tasks: Sequence[Task], best_for: str, device: str, batch_size: int
-    ) -> tuple[Outputs, TensorTable]:
-        rows = np.arange(table.num_rows) if rows is None else rows
-        targets = encode_targets(table, tasks, self.blueprint.fitted, rows)
-        model = self.model(best_for, device)
-        encoded = TensorTable(self._preprocessor().transform(table, rows), targets, pick_device(device))
-        with evaluating(model):
-            return run_model(model, encoded, tasks, batch_size=batch_size), encoded
-
-    def _open_test(self, tasks: list[Task], best_for: str, device: str, batch_size: int) -> dict[str, TaskScores]:
-        scores: dict[str, TaskScores] = {}
-        frames = []
-        for name, (table, members) in own_tables(self.folder, self._data).items():
-            here = [task for task in tasks if task.name in members]
-            rows = self.split(name).rows("test")
-            if not here:
-                continue
-            if not len(rows):
-                raise RunError(f"this Run has no test rows ({name}); give rows to evaluate, or split with a test part")
-            outputs, encoded = self._outputs(table, rows, here, best_for, device, batch_size)
-            scores |= judge(here, self.blueprint.fitted, outputs, encoded)
-            frame = predictions(
-                here, self.blueprint.fitted, outputs, probabilities=True, index=pd.Index(rows, name="row")
-            )
-            frames.append(frame.reset_index().assign(table=name))
-        is_whole = len(tasks) == len(self.tasks) and best_for == "mean"
-        record_opening(self.folder, scores if is_whole else None, pd.concat(frames))
-        return scores
 
 
 def load(folder: str | Path, *, data: Rows | None = None) -> Run:

@@ -61,6 +61,35 @@ def accuracy(
     return (predicted == target).astype(float)
 
 
+def balanced_accuracy(
+    predicted: Shaped[np.ndarray, "seeds rows"], target: Shaped[np.ndarray, " rows"]
+) -> Float[np.ndarray, "seeds rows"]:
+    """The mean is the mean recall over the C classes that the rows have, linear around each class's recall.
+
+    BA + n/(C n_c) · ([prediction is right] − recall_c) for a row of class c, which has n_c of the n rows.
+    """
+    right = accuracy(predicted, target)
+    _, where, counts = np.unique(target, return_inverse=True, return_counts=True)
+    recall = np.stack([right[:, where == k].mean(axis=1) for k in range(len(counts))], axis=1)
+    stretch = len(where) / (len(counts) * counts)
+    return recall.mean(axis=1, keepdims=True) + stretch[where] * (right - recall[:, where])
+
+
+def hamming_loss(
+    predicted: Bool[np.ndarray, "seeds rows labels"],
+    positive: Bool[np.ndarray, "rows labels"],
+    present: Bool[np.ndarray, "rows labels"],
+) -> Float[np.ndarray, "seeds rows"]:
+    """The mean is the share of present cells predicted wrongly, linear around it where rows differ in their cells.
+
+    h + (n/N) · (wrong cells − h · present cells) for a row, of the n rows and N present cells.
+    """
+    wrong = ((predicted != positive) & present).sum(axis=2)
+    cells = present.sum(axis=1)
+    share = wrong.sum(axis=1, keepdims=True) / cells.sum()
+    return share + len(cells) / cells.sum() * (wrong - share * cells)
+
+
 def log_loss(
     probability: Float[np.ndarray, "seeds rows classes"], target: Int[np.ndarray, " rows"]
 ) -> Float[np.ndarray, "seeds rows"]:
@@ -120,7 +149,7 @@ def roc_auc(
         >>> float(values.mean())
         0.75
     """
-    places = np.array([_placements(row, positive) for row in np.asarray(score)])
+    places = np.array([placements(row, positive) for row in np.asarray(score)])
     counts = np.where(positive, positive.sum(), (~positive).sum())
     if counts.min() < 2 or not positive.any() or positive.all():
         return np.full(np.shape(score), np.nan)
@@ -183,7 +212,7 @@ def mean_over(
     return np.asarray(total) / len(values)
 
 
-def _placements(score: Num[np.ndarray, " rows"], positive: Bool[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:
+def placements(score: Num[np.ndarray, " rows"], positive: Bool[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:
     """Share of the other class that each row beats (positives) or is beaten by (negatives); ties count half."""
     below, above = np.sort(score[~positive]), np.sort(score[positive])
     places = np.full(len(score), np.nan)

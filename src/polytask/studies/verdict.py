@@ -36,13 +36,14 @@ class Verdict:
     Attributes:
         task: its name.
         word: helps, hurts, practically equal, cannot tell; no verdict.
-        reason: why no verdict is given; "" with one.
+        reason: why no verdict is given, or what rows that are all alike may hide where that is why it cannot tell;
+            "" otherwise.
         difference: mean over seeds and rows.
         interval: 95 % of it, for this task alone (1 − α, where another α is asked for).
         adjusted_interval: at the level that Holm leaves this task: it leaves out 0 exactly where p ≤ level.
         p: the smallest level whose interval leaves out 0, for this task alone.
         level: at which the task is judged among all.
-        mde: minimum detectable effect at that level, in skill.
+        mde: minimum detectable effect at that level, in skill; where no row differs, what may still be hidden.
         metric_mde: the same in units of the metric.
         seeds: trainings of each arm.
         rows: labelled test rows.
@@ -70,7 +71,8 @@ def decide(
     """The verdict on every task, judged together (Holm).
 
     In this order: the 95 % interval inside ± region: *practically equal*; else the adjusted interval leaves out 0:
-    *helps* or *hurts*; else *cannot tell*. Tasks without a verdict are not counted among the tests.
+    *helps* or *hurts*; else *cannot tell*. Where no row differs between the arms, the intervals reach as far as
+    `hidden_difference`. Tasks without a verdict are not counted among the tests.
 
     Args:
         evidence: task -> its evidence; where several candidates are judged, a name for every task and candidate.
@@ -122,22 +124,58 @@ def reason_for_none(evidence: Evidence) -> str:
     return ""
 
 
+def hidden_difference(evidence: Evidence, level: float = 0.05) -> float:
+    """How large the difference in skill may be although no row differs between the arms; 0 where one does.
+
+    −log(level) / n, at 5 % the rule of three, 3/n: if a larger share of all rows differed, fewer than `level` of all
+    studies would draw n rows without one. n counts rows, or groups, or rows of the rarest class, where these are fewer.
+    A row that differs is taken to be worth a skill of 1, and with classes 1/unit: what one right answer is worth.
+
+    Paper: J. A. Hanley, A. Lippman-Hand, If nothing goes wrong, is everything all right? Interpreting zero numerators,
+        Journal of the American Medical Association 249 (1983) 1743–1745.
+
+    Example:
+        >>> from polytask.studies.evidence import evidence_of
+        >>> round(hidden_difference(evidence_of(np.zeros((5, 20)))), 4)
+        0.1498
+    """
+    if evidence.difference != 0 or any(part.variance != 0 for part in evidence.parts):
+        return 0.0
+    worth = 1 / min(evidence.unit, 1.0) if evidence.classes is not None else 1.0
+    return -math.log(level) / _alike(evidence)[0] * worth
+
+
+def _alike(evidence: Evidence) -> tuple[int, str]:
+    """How many draws showed no difference, and of what: rows, or where these are fewer, groups or the rarest class."""
+    draws = [(evidence.rows, "test rows")]
+    if evidence.groups is not None:
+        draws.append((evidence.groups, "groups of test rows"))
+    if evidence.fewest is not None:
+        draws.append((evidence.fewest, "test rows of the rarest class"))
+    return min(draws, key=lambda draw: draw[0])
+
+
 def _verdict(task: str, evidence: Evidence, p: float, adjusted: float, level: float, region: float) -> Verdict:
-    interval = evidence.interval(level)
+    interval = _interval(evidence, level)
+    hidden = hidden_difference(evidence, adjusted)
+    reason = ""
     if -region < interval[0] and interval[1] < region:
         word = PRACTICALLY_EQUAL
     elif p <= adjusted:
         word = HELPS if evidence.difference > 0 else HURTS
     else:
         word = CANNOT_TELL
-    mde = evidence.minimum_detectable_effect(adjusted)
+        if hidden:
+            number, what = _alike(evidence)
+            reason = f"none of {number} {what} differs between the arms, and so up to {3 / number:.0%} of all may"
+    mde = hidden or evidence.minimum_detectable_effect(adjusted)
     return Verdict(
         task=task,
         word=word,
-        reason="",
+        reason=reason,
         difference=evidence.difference,
         interval=interval,
-        adjusted_interval=evidence.interval(adjusted),
+        adjusted_interval=_interval(evidence, adjusted),
         p=p,
         level=adjusted,
         mde=mde,
@@ -146,6 +184,12 @@ def _verdict(task: str, evidence: Evidence, p: float, adjusted: float, level: fl
         rows=evidence.rows,
         groups=evidence.groups,
     )
+
+
+def _interval(evidence: Evidence, level: float) -> tuple[float, float]:
+    """Howe's; around 0 where no row differs."""
+    hidden = hidden_difference(evidence, level)
+    return (-hidden, hidden) if hidden else evidence.interval(level)
 
 
 def _none(task: str, evidence: Evidence, reason: str, level: float) -> Verdict:

@@ -4,7 +4,7 @@ from polytask.train.agenda import AGENDAS, Agenda, Alternating, Joint
 from polytask.train.conflict import gradient_cosines
 from polytask.train.loop import TrainingError, train
 from polytask.train.optimizers import OPTIMIZERS
-from polytask.train.progress import Progress, Quiet, make_progress
+from polytask.train.progress import Progress, Quiet, clock, make_progress
 from polytask.train.session import Session, TrainingData
 from polytask.train.settings import EarlyStopping, Training
 from polytask.train.step import Step, task_losses, training_step
@@ -23,6 +23,7 @@ __all__ = [
     "Training",
     "TrainingData",
     "TrainingError",
+    "clock",
     "gradient_cosines",
     "make_progress",
     "task_losses",

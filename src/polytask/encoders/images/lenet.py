@@ -66,6 +66,7 @@ class LeNet(Encoder):
     """
 
     paper: ClassVar[str] = "lecun1998"
+    width_settings: ClassVar[tuple[str, ...]] = ("channels", "widths")
 
     def __init__(
         self,

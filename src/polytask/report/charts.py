@@ -1,0 +1,188 @@
+"""The pictures, as Vega-Lite. Their colours are the page's CSS variables: one picture serves light, dark and print."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+#: Verdict word -> (CSS variable of its colour, shape of its point): told apart without colour too.
+WORDS: Mapping[str, tuple[str, str]] = {
+    "helps": ("var(--helps)", "triangle-up"),
+    "hurts": ("var(--hurts)", "triangle-down"),
+    "practically equal": ("var(--equal)", "square"),
+    "cannot tell": ("var(--unsure)", "circle"),
+    "no verdict": ("var(--none)", "cross"),
+}
+
+#: Look of all charts.
+THEME: Mapping[str, Any] = {
+    "background": None,
+    "font": "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif",
+    "aria": False,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--ink)",
+        "titleColor": "var(--ink)",
+        "gridColor": "var(--line)",
+        "domainColor": "var(--soft)",
+        "tickColor": "var(--soft)",
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+    },
+    "line": {"strokeWidth": 2},
+}
+
+#: Colours of lines that are told apart by them.
+SERIES = tuple(f"var(--c{number})" for number in range(1, 13))
+
+
+def series_style(names: Sequence[str]) -> dict[str, tuple[str, bool]]:
+    """Name -> (colour, whether its line is dashed): the second six repeat no colour of the first in full."""
+    return {name: (SERIES[i % 12], i % 12 >= 6) for i, name in enumerate(names)}
+
+
+def forest(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    bound: float,
+    title: str = "skill, shared model minus the model for this task alone",
+) -> dict[str, Any]:
+    """The forest plot: a row a task, zero, the practically-equal region, both intervals.
+
+    Args:
+        rows: order, task, word, label (what stands at its right end), difference, low, high (95 %), adjusted_low,
+            adjusted_high, region_low, region_high; None where undefined.
+        bound: the picture ends at ± this; what is longer is cut off there.
+        title: of the axis.
+    """
+    labels = {row["task"]: row["label"] for row in rows}
+    order = alt.Y("task:N", sort=_by("order"), title=None)
+    bare: dict[str, Any] = {"domain": False, "ticks": False, "labelPadding": 8, "grid": False}
+    left = order.axis(labelLimit=130, **bare)
+    right = order.axis(orient="right", labelExpr=f"{json.dumps(labels)}[datum.label]", **bare)
+    scale = alt.Scale(domain=[-bound, bound], nice=False)
+    across = alt.X("low:Q", scale=scale, title=title).axis(labelExpr=_SIGNED, tickCount=5)
+    data = alt.NamedData("rows")
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="var(--soft)")
+    tips = [alt.Tooltip(f"{key}:N", title=shown) for key, shown in _TIPS.items()]
+    base = alt.Chart(data)
+    colour = _coloured()
+    band = base.mark_rect(color="var(--region)", clip=True).encode(
+        y=left, x=alt.X("region_low:Q", scale=scale), x2="region_high:Q"
+    )
+    thin = base.mark_rule(strokeWidth=1.5, clip=True).encode(
+        y=left, x=alt.X("adjusted_low:Q", scale=scale), x2="adjusted_high:Q", color=colour, tooltip=tips
+    )
+    thick = base.mark_rule(strokeWidth=5, strokeCap="round", clip=True).encode(
+        y=left, x=across, x2="high:Q", color=colour, tooltip=tips
+    )
+    shape = alt.Shape("word:N", scale=alt.Scale(domain=list(WORDS), range=[s for _, s in WORDS.values()]), legend=None)
+    point = base.mark_point(filled=True, size=130, opacity=1, stroke="var(--paper)", strokeWidth=1, clip=True).encode(
+        y=right, x=alt.X("difference:Q", scale=scale), color=colour, shape=shape, tooltip=tips
+    )
+    layers = alt.layer(alt.layer(band, zero.encode(x=alt.X("zero:Q", scale=scale)), thin, thick), point)
+    return _finished(layers.resolve_axis(y="independent"), height=30 * len(rows))
+
+
+_TIPS = {"task": "task", "word": "verdict", "text": "difference", "interval": "95 %", "adjusted": "adjusted"}
+
+#: Labels of the axis: a sign but for zero.
+_SIGNED = "abs(datum.value) < 1e-9 ? '0' : format(datum.value, '+.4~f')"
+
+
+def _by(field: str) -> alt.EncodingSortField:
+    """The order of a column: a list of names would become an expression, which not every name may stand in."""
+    return alt.EncodingSortField(field=field, op="min", order="ascending")
+
+
+def _coloured() -> alt.Color:
+    scale = alt.Scale(domain=list(WORDS), range=[colour for colour, _ in WORDS.values()])
+    return alt.Color("word:N", scale=scale, legend=None)
+
+
+def lines(
+    style: Mapping[str, tuple[str, bool]],
+    *,
+    title: str,
+    is_banded: bool = False,
+    strong: Sequence[str] = (),
+    height: int = 190,
+) -> dict[str, Any]:
+    """Curves over epochs, one for each `name`.
+
+    Args:
+        style: name -> (colour, whether dashed).
+        title: of the vertical axis.
+        is_banded: series that have `low` and `high` get a band from one to the other.
+        strong: names of the lines that matter most; the others are thinner.
+        height: in pixels.
+    """
+    names = list(style)
+    data = alt.Chart(alt.NamedData("rows"))
+    colour = alt.Color(
+        "name:N", scale=alt.Scale(domain=names, range=[colour for colour, _ in style.values()]), legend=None
+    )
+    dash = alt.StrokeDash(
+        "name:N", scale=alt.Scale(domain=names, range=[[5, 3] if dashed else [1, 0] for _, dashed in style.values()])
+    ).legend(None)
+    width = alt.StrokeWidth(
+        "name:O", scale=alt.Scale(domain=names, range=[2.5 if name in strong else 1.4 for name in names]), legend=None
+    )
+    epoch = alt.X("epoch:Q", title="epoch", scale=alt.Scale(zero=False, nice=False)).axis(
+        labelExpr="datum.value % 1 ? '' : datum.label", grid=False, tickCount=6
+    )
+    vertical = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False)).axis(tickCount=5)
+    tips = [alt.Tooltip("name:N", title="of"), "epoch:Q", alt.Tooltip("mean:Q", format=".3f")]
+    line = data.mark_line().encode(x=epoch, y=vertical, color=colour, strokeDash=dash, strokeWidth=width)
+    hover = data.mark_point(size=60, opacity=0, filled=True).encode(x=epoch, y=vertical, tooltip=tips, color=colour)
+    layers = [line, hover]
+    if is_banded:
+        band = data.transform_filter("isValid(datum.low)")
+        layers.insert(0, band.mark_area(opacity=0.16).encode(
+            x=epoch, y=alt.Y("low:Q", title=title, scale=alt.Scale(zero=False)), y2="high:Q", color=colour
+        ))  # fmt: skip
+    return _finished(alt.layer(*layers), height=height)
+
+
+def heatmap(names: Sequence[str]) -> dict[str, Any]:
+    """A square of cosines: colour by sign, its strength by size, the number in each cell."""
+    across = alt.X("first:N", sort=_by("column"), title=None).axis(
+        labelAngle=-35, labelLimit=110, orient="bottom", domain=False, ticks=False
+    )
+    down = alt.Y("second:N", sort=_by("row"), title=None).axis(labelLimit=110, domain=False, ticks=False)
+    base = alt.Chart(alt.NamedData("rows")).encode(x=across, y=down)
+    positive = alt.condition("datum.cosine >= 0", alt.value("var(--helps)"), alt.value("var(--hurts)"))
+    tips = ["first:N", "second:N", alt.Tooltip("text:N", title="cosine")]
+    cells = base.mark_rect(stroke="var(--paper)", strokeWidth=2).encode(
+        color=positive,
+        opacity=alt.Opacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=[0.06, 0.55]), legend=None),
+        tooltip=tips,
+    )
+    layers = [cells]
+    if len(names) <= 8:
+        layers.append(base.mark_text(color="var(--ink)", fontSize=12).encode(text="text:N"))
+    return _finished(alt.layer(*layers), height=34 * len(names))
+
+
+def bars(title: str, length: int) -> dict[str, Any]:
+    """So many bars, one for each `name`, to the left or to the right of zero."""
+    positive = alt.condition("datum.cosine >= 0", alt.value("var(--helps)"), alt.value("var(--hurts)"))
+    chart = alt.Chart(alt.NamedData("rows")).mark_bar(height=12).encode(
+        x=alt.X("cosine:Q", title=title, scale=alt.Scale(domain=[-1, 1])),
+        y=alt.Y("name:N", sort=None, title=None).axis(labelLimit=200, domain=False, ticks=False),
+        color=positive,
+        tooltip=["name:N", alt.Tooltip("text:N", title="cosine")],
+    )  # fmt: skip
+    return _finished(chart, height=22 * length)
+
+
+def _finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: Any) -> dict[str, Any]:
+    spec = chart.properties(
+        width=400, height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+    ).to_dict()
+    spec.pop("config", None)  # the page's THEME stands in its place
+    spec.pop("datasets", None)
+    return spec

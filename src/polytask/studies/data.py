@@ -1,0 +1,168 @@
+"""The rows of a study, and what each of its Runs sees of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from polytask.data import DROPPED, Finding, Preprocessor, Split, Table, located, target_cells
+from polytask.errors import ConfigError
+from polytask.experiment import ALL, Experiment, Given, Source, fit_preprocessor
+from polytask.model import seed_of
+from polytask.studies.names import unused
+from polytask.tasks import Task
+
+#: The name of the one task of a pooled model.
+POOLED = "pooled"
+
+
+@dataclass(frozen=True)
+class View:
+    """Which rows and labels a Run sees.
+
+    Attributes:
+        kind: all: every row; alone: the rows that have a label of one task; placebo: every row, with the labels of that
+            task's partners permuted; pooled: the rows of all tasks' tables under one another, as one task.
+        task: the one that "alone" and "placebo" speak of.
+    """
+
+    kind: Literal["all", "alone", "placebo", "pooled"] = "all"
+    task: str | None = None
+
+
+@dataclass
+class StudyData:
+    """Tables, their splits, and what is made of them once.
+
+    Attributes:
+        tables: `{"all": table}`, or one table a task.
+        tasks: of the study.
+        splits: one a division of the rows: table -> split.
+        findings: of the lint.
+    """
+
+    tables: dict[str, Table]
+    tasks: tuple[Task, ...]
+    splits: list[dict[str, Split]]
+    findings: list[Finding]
+    _preprocessors: dict[Any, Preprocessor] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs; it fits the preprocessing itself."""
+        return {**vars(self), "_preprocessors": {}}
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The tables with their tasks, as `experiment` knows them."""
+        if ALL in self.tables:
+            return {ALL: Source(self.tables[ALL], self.tasks)}
+        return {task.name: Source(self.tables[task.name], (task,)) for task in self.tasks}
+
+    def table_of(self, task: str) -> str:
+        """The name of the table that holds a task's rows."""
+        return ALL if ALL in self.tables else task
+
+    def view(self, view: View, split: int, experiment: Experiment, mark: str) -> tuple[Any, Given]:
+        """The data of one Run, as `run` takes them, and what it is given.
+
+        Args:
+            view: which rows and labels.
+            split: number of the division of the rows.
+            experiment: of the Run, its inputs named.
+            mark: of the Run.
+        """
+        tables, splits = self.tables, self.splits[split]
+        if view.kind == "pooled":
+            tables, splits = self._pooled(experiment, split)
+        elif view.kind == "placebo":
+            tables = self._permuted(view.task or "", split, experiment.seed)
+        elif view.kind == "alone":
+            tables, splits = self._alone(view.task or "", split)
+        preprocessor = self._preprocessor(experiment, split, tables if view.kind == "pooled" else None, splits)
+        names = {task.name for task in experiment.tasks}
+        findings = [f for f in self.findings if f.task is None or f.task in names]
+        data = tables.get(ALL, tables)
+        return data, Given(splits=splits, preprocessor=preprocessor, findings=findings, mark=mark)
+
+    def labelled(self, task: Task) -> np.ndarray:
+        """Which rows of a task's table have a label of it."""
+        table = self.tables[self.table_of(task.name)]
+        present: np.ndarray = target_cells(table, task)[1].reshape(table.num_rows, -1)
+        return np.asarray(present.any(axis=1))
+
+    def _alone(self, name: str, split: int) -> tuple[dict[str, Table], dict[str, Split]]:
+        """The task's table; rows without a label of it are dropped."""
+        where = self.table_of(name)
+        task = next(task for task in self.tasks if task.name == name)
+        parts = np.where(self.labelled(task), self.splits[split][where].parts, DROPPED).astype(np.int8)
+        return {where: self.tables[where]}, {where: Split(parts)}
+
+    def _permuted(self, name: str, split: int, seed: int) -> dict[str, Table]:
+        """All tables; the partners' labels change rows within training and validation, all of a row together."""
+        found = dict(self.tables)
+        for where, table in self.tables.items():
+            partners = [task for task in self.tasks if task.name != name and self.table_of(task.name) == where]
+            columns = [column for task in partners for column in task.columns]
+            if not columns:
+                continue
+            frame = table.frame.copy()
+            generator = np.random.default_rng(seed_of(seed, "placebo", name, where))
+            for part in ("train", "validation"):
+                rows = self.splits[split][where].rows(part)
+                drawn = generator.permutation(rows)
+                order = np.arange(len(frame))
+                order[rows] = drawn
+                frame[columns] = frame[columns].take(order).set_axis(frame.index)
+            found[where] = Table(frame, kinds={c: table.kind(c) for c in table.columns}, source=table.source)
+        return found
+
+    def _pooled(self, experiment: Experiment, split: int) -> tuple[dict[str, Table], dict[str, Split]]:
+        """One table of all tasks' rows: the inputs, the task's name as one more, and one column of targets."""
+        (task,) = experiment.tasks
+        inputs = list(experiment.data.inputs or ())
+        of_task, target = inputs[-1], task.columns[0]
+        frames, kinds = [], {of_task: "category"}
+        for own in self.tasks:
+            table = self.tables[own.name]
+            frame = located(table, inputs[:-1]).frame[inputs[:-1]]
+            targets = table.frame[own.columns[0]].rename(target)
+            frames.append(pd.concat([frame, targets], axis=1).assign(**{of_task: own.name}))
+            kinds |= {name: table.kind(name) for name in inputs[:-1]}
+        parts = np.concatenate([self.splits[split][own.name].parts for own in self.tasks])
+        return {ALL: Table(pd.concat(frames, ignore_index=True), kinds=kinds)}, {ALL: Split(parts)}
+
+    def _preprocessor(
+        self, experiment: Experiment, split: int, pooled: Mapping[str, Table] | None, splits: Mapping[str, Split]
+    ) -> Preprocessor:
+        """Fitted on the study's training rows, whichever of them the Run trains on; once for all Runs alike."""
+        settings = experiment.data
+        key = (split, settings.inputs, settings.preprocess, pooled is not None)
+        if key not in self._preprocessors:
+            sources = self.sources if pooled is None else {ALL: Source(pooled[ALL], experiment.tasks)}
+            of = self.splits[split] if pooled is None else splits
+            self._preprocessors[key] = fit_preprocessor(settings, sources, of, list(settings.inputs or ()))
+        return self._preprocessors[key]
+
+
+def pooled_experiment(experiment: Experiment, tasks: Sequence[Task], tables: Mapping[str, Table]) -> Experiment:
+    """One single-task model on all tasks' rows, with the task's name as an input.
+
+    Raises:
+        ConfigError: the tasks share one table, or are not of one kind with the same settings.
+    """
+    if ALL in tables:
+        raise ConfigError("study.companions: pooled wants a table for each task; these tasks share their rows")
+    first = replace(tasks[0], name=POOLED, column=None, weight=None, after=())
+    for task in tasks:
+        if replace(task, name=POOLED, column=None, weight=None, after=()) != first or len(task.columns) > 1:
+            raise ConfigError(
+                f"study.companions: pooled wants tasks of one kind with the same settings and one column each; "
+                f"{tasks[0].name!r} and {task.name!r} differ"
+            )
+    taken = [*(experiment.data.inputs or ())]
+    of_task = unused("task", taken)
+    target = unused("target", [*taken, of_task])
+    data = replace(experiment.data, inputs=(*taken, of_task))
+    return replace(experiment, tasks=(replace(first, column=target),), data=data)

@@ -1,0 +1,201 @@
+"""What a study trains: units (one net with its rows), and their Runs by setting, seed and division of the rows."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from polytask.balance import BALANCERS
+from polytask.config import Choice, build, plain
+from polytask.errors import ConfigError, nearest
+from polytask.experiment import Experiment, Source, input_columns, without_path
+from polytask.sharing import SHARINGS
+from polytask.studies.data import StudyData, View
+from polytask.studies.names import setting_text, slug
+from polytask.tasks import Task
+from polytask.train import AGENDAS, Training
+
+#: Roles of what is compared.
+CANDIDATE, TWINS, COMPANION = "candidate", "twins", "companion"
+#: The name of the single-task twins.
+ALONE = "twins"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One net: what is trained, on which rows, under which name.
+
+    Attributes:
+        arm: what it is part of, as the leaderboard names it.
+        role: candidate, twins or companion.
+        view: which rows and labels it sees.
+        experiment: every choice but seed and the grid's settings.
+        of: the candidates that it is compared with, by name; a candidate itself: none.
+    """
+
+    arm: str
+    role: str
+    view: View
+    experiment: Experiment
+    of: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> str | None:
+        """The task that it is for; None: all of them."""
+        return self.view.task
+
+    @property
+    def folder(self) -> str:
+        """Where its Runs are, within the study."""
+        return "/".join(["runs", slug(self.arm), *([self.task] if self.task else [])])
+
+
+@dataclass(frozen=True)
+class Job:
+    """One Run to be made."""
+
+    unit: Unit
+    seed: int
+    split: int = 0
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether there are several divisions of the rows, so that its folder has to say which.
+    is_resplit: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Of the Run, within the study."""
+        parts = [self.unit.folder]
+        if self.setting:
+            parts.append(slug(setting_text(self.setting)))
+        if self.is_resplit:
+            parts.append(f"split-{self.split}")
+        return "/".join([*parts, f"seed-{self.seed}"])
+
+    @property
+    def experiment(self) -> Experiment:
+        """Of the Run."""
+        unit = self.unit.experiment
+        return replace(unit, seed=self.seed, train=with_setting(unit.train, self.setting))
+
+    def mark(self, study: str) -> str:
+        """Says which Run of which study this is: a digest of both."""
+        content = [study, self.folder, without_path(self.experiment.written())]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def with_setting(training: Training, setting: Mapping[str, Any]) -> Training:
+    """Settings of training with one point of a grid in place.
+
+    Raises:
+        ConfigError: there is no such setting, or it cannot have this value.
+    """
+    if not setting:
+        return training
+    values = plain(training)
+    return build(Training, {**values, **setting})
+
+
+def settings_of_grid(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Every point of a grid; one without any setting where there is none.
+
+    Example:
+        >>> settings_of_grid({"learning_rate": [0.1, 0.01]})
+        [{'learning_rate': 0.1}, {'learning_rate': 0.01}]
+    """
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def check_grid(experiment: Experiment, grid: Mapping[str, Sequence[Any]]) -> None:
+    """Refuses a grid of settings that training does not have, or values they cannot take.
+
+    Raises:
+        ConfigError: names the nearest.
+    """
+    known = set(Training.__dataclass_fields__)
+    for name in grid:
+        if name not in known:
+            raise ConfigError(f"study.grid: {name!r} is no setting of train; {nearest(name, known)}")
+    for setting in settings_of_grid(grid):
+        with_setting(experiment.train, setting)
+
+
+def candidate_units(candidates: Mapping[str, Experiment], data: StudyData) -> list[Unit]:
+    """A unit for every candidate, its inputs named."""
+    return [
+        Unit(name, CANDIDATE, View("all"), with_inputs(experiment, data.sources))
+        for name, experiment in candidates.items()
+    ]
+
+
+def twin_units(candidates: Sequence[Unit], data: StudyData) -> list[Unit]:
+    """The single-task twins of all candidates; those that would be the same are trained once.
+
+    A candidate's twin is its own experiment with one task: same encoder, head, preprocessing, rows, budget, early
+    stopping; nothing is shared, balanced or scheduled. So candidates that differ in nothing else have the same twins.
+    """
+    groups: list[tuple[list[Experiment], list[str]]] = []
+    for unit in candidates:
+        twins = [twin_of(unit.experiment, task, data) for task in data.tasks]
+        names = next((names for same, names in groups if same == twins), None)
+        if names is None:
+            groups.append((twins, names := []))
+        names.append(unit.arm)
+    found = []
+    for twins, names in groups:
+        arm = ALONE if len(groups) == 1 else f"{ALONE} of {names[0]}"
+        found += [
+            Unit(arm, TWINS, View("alone", task.name), twin, tuple(names))
+            for task, twin in zip(data.tasks, twins, strict=True)
+        ]
+    return found
+
+
+def twin_of(experiment: Experiment, task: Task, data: StudyData) -> Experiment:
+    """The same experiment with one task, on the rows that have a label of it."""
+    (own,) = [found for found in experiment.tasks if found.name == task.name]
+    labelled = data.labelled(task)
+    where = data.table_of(task.name)
+    rows = min(int(labelled[split[where].rows("train")].sum()) for split in data.splits)
+    largest = max(len(part.rows("train")) for part in data.splits[0].values())
+    train = experiment.train
+    stopping = replace(train.early_stopping, by="mean", per_task=False)
+    return replace(
+        experiment,
+        tasks=(replace(own, after=()),),
+        sharing=Choice(SHARINGS["hard"]),
+        balancer=Choice(BALANCERS["sum"]),
+        agenda=Choice(AGENDAS["joint"]),
+        gradients=type(experiment.gradients)(),
+        train=replace(train, early_stopping=stopping, batch_size=min(train.batch_size_for(largest), rows)),
+    )
+
+
+def placebo_units(chosen: Unit, data: StudyData) -> list[Unit]:
+    """The chosen candidate once a task, with the labels of that task's partners permuted among rows.
+
+    It has the candidate's regularisation and nothing to learn from the partners. It stops by the task's own skill, as
+    the mean over tasks is mostly noise here.
+    """
+    found = []
+    for task in data.tasks:
+        stopping = replace(chosen.experiment.train.early_stopping, by=task.name, per_task=False)
+        train = replace(chosen.experiment.train, early_stopping=stopping)
+        experiment = replace(chosen.experiment, train=train)
+        found.append(Unit("placebo", COMPANION, View("placebo", task.name), experiment, (chosen.arm,)))
+    return found
+
+
+def with_inputs(experiment: Experiment, sources: Mapping[str, Source]) -> Experiment:
+    """The experiment with its input columns named: a single-task net must not read its partners' targets."""
+    inputs = tuple(input_columns(experiment.data, sources))
+    return replace(experiment, data=replace(experiment.data, inputs=inputs, ignore=()))
+
+
+def jobs_of(units: Sequence[Unit], seeds: Sequence[int], num_splits: int, setting: Mapping[str, Any]) -> Iterator[Job]:
+    """Every Run of these units under one setting; all of one seed before the next."""
+    for seed in seeds:
+        for split in range(num_splits):
+            for unit in units:
+                yield Job(unit, seed, split, setting, num_splits > 1)

@@ -1,0 +1,141 @@
+"""What a study starts from: candidates, tables, divisions of the rows; checked before anything is trained."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from polytask.config import Source as Place
+from polytask.config import plain
+from polytask.data import Split, make_folds, make_splits
+from polytask.errors import ConfigError, SchemaError, nearest
+from polytask.experiment import Experiment, Source, input_columns, load_sources, look_over
+from polytask.studies.baselines import BASELINES
+from polytask.studies.candidates import read_candidates
+from polytask.studies.data import POOLED, StudyData
+from polytask.studies.folder import digest_of
+from polytask.studies.plan import ALONE, check_grid
+from polytask.studies.settings import StudySettings
+
+#: Names of arms that no candidate can have.
+RESERVED = (ALONE, POOLED, "placebo", "twins of equal parameters", *BASELINES)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A study before its first Run.
+
+    Attributes:
+        experiment: that all candidates override.
+        settings: of the study.
+        candidates: by name.
+        overrides: candidate -> what it overrides.
+        sources: the tables.
+    """
+
+    experiment: Experiment
+    settings: StudySettings
+    candidates: dict[str, Experiment]
+    overrides: dict[str, dict[str, Any]]
+    sources: Mapping[str, Source]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Table -> digest of its cells."""
+        return {name: source.table.fingerprint() for name, source in self.sources.items()}
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The experiment with its `study:` section, as YAML holds them."""
+        settings = replace(self.settings, candidates=self.overrides)
+        return self.experiment.written() | {"study": plain(settings)}
+
+    @property
+    def digest(self) -> str:
+        """Says which study this is."""
+        return digest_of(self.written, self.fingerprints)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of every net."""
+        return [self.experiment.seed + k for k in range(self.settings.seeds)]
+
+    @property
+    def group(self) -> str | None:
+        """The column whose groups of test rows belong together."""
+        return self.settings.group or self.experiment.data.split.by_group
+
+    def splits(self) -> list[dict[str, Split]]:
+        """The divisions of the rows.
+
+        Raises:
+            SchemaError: a part would be empty.
+            ConfigError: repeated splits of rows that a column or time divides, or no test rows.
+        """
+        tables = {name: (s.table, s.tasks) for name, s in self.sources.items()}
+        split, number = self.experiment.data.split, self.settings.num_splits
+        if self.settings.num_folds is not None:
+            return make_folds(tables, split, self.settings.num_folds)
+        if number > 1 and (split.column or split.by_time):
+            how = f"column {split.column!r}" if split.column else f"time ({split.by_time!r})"
+            raise ConfigError(f"study.resplits: the rows are divided by {how}, in one way only; leave resplits out")
+        found = [make_splits(tables, replace(split, seed=split.seed + k)) for k in range(number)]
+        for name, of_table in found[0].items():
+            if not len(of_table.rows("test")):
+                raise ConfigError(
+                    f"data.split: table {name!r} has no test rows, and a verdict is given on them; give them a share, "
+                    "as test: 0.15"
+                )
+        return found
+
+    def data(self, splits: Sequence[dict[str, Split]]) -> StudyData:
+        """The rows, looked over by the lint."""
+        tables = {name: source.table for name, source in self.sources.items()}
+        inputs = input_columns(self.experiment.data, self.sources)
+        findings = look_over(self.sources, splits[0], inputs)
+        return StudyData(tables, self.experiment.tasks, list(splits), findings)
+
+
+def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, place: Place = Place()) -> Setup:
+    """Reads candidates and tables, and refuses what could not be judged.
+
+    Raises:
+        ConfigError: candidates, grid, baselines, region or group that do not fit.
+        SchemaError: the data do not fit the tasks.
+    """
+    read = read_candidates(experiment, settings.candidates, place)
+    for name in read:
+        if name in RESERVED or name.startswith(f"{ALONE} of "):
+            raise ConfigError(f"study.candidates: {name!r} is the name of something else in a study; choose another")
+    _check_names("baselines", settings.baselines, BASELINES)
+    candidates = {name: found for name, (found, _) in read.items()}
+    for candidate in candidates.values():
+        check_grid(candidate, settings.grid)
+    _check_region(settings, [task.name for task in experiment.tasks])
+    sources = load_sources(experiment, data)
+    if settings.group is not None:
+        for name, source in sources.items():
+            if settings.group not in source.table.columns:
+                known = source.table.columns
+                raise SchemaError(
+                    f"study.group: table {name!r} has no column {settings.group!r}; {nearest(settings.group, known)}"
+                )
+    return Setup(experiment, settings, candidates, {name: over for name, (_, over) in read.items()}, sources)
+
+
+def _check_names(setting: str, names: Sequence[str], known: Mapping[str, Any]) -> None:
+    for k, name in enumerate(names):
+        if name not in known:
+            raise ConfigError(f"study.{setting}: unknown name {name!r}; {nearest(name, known)}")
+        if name in names[:k]:
+            raise ConfigError(f"study.{setting}: {name!r} stands twice; name it once")
+
+
+def _check_region(settings: StudySettings, tasks: Sequence[str]) -> None:
+    if not isinstance(settings.region, Mapping):
+        return
+    for name in settings.region:
+        if name not in tasks:
+            raise ConfigError(f"study.region: {name!r} is no task; {nearest(name, tasks)}")
+    for name in tasks:
+        if name not in settings.region:
+            raise ConfigError(f"study.region: task {name!r} has none; name all tasks, or give one number for all")

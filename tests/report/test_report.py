@@ -1,0 +1,269 @@
+"""One report, three files: the same numbers in each, and nothing of anybody's overwritten."""
+
+import json
+import os
+import re
+import shutil
+
+import pytest
+
+from polytask.errors import RunError
+from polytask.report import report
+
+SECTIONS = [
+    "Verdict", "Leaderboard", "Learning curves", "Balancer weights", "Gradient cosines", "Data",
+    "What was tried and what it cost", "Configuration and environment", "How to cite",
+]  # fmt: skip
+
+
+def numbers_of(text):
+    """Every number with decimals, as it is written."""
+    return re.findall(r"[+-]?\d[\d,]*\.\d+", text)
+
+
+def test_three_files_beside_each_other(study, tmp_path):
+    path = report(study, tmp_path / "out" / "digits.html")
+    assert path == tmp_path / "out" / "digits.html"
+    assert sorted(p.name for p in path.parent.iterdir()) == ["digits.html", "digits.md", "results.json"]
+    assert json.loads(path.with_name("results.json").read_text()) == json.loads((study / "results.json").read_text())
+
+
+def test_in_the_studys_own_folder_its_results_stay_as_they_are(study):
+    before = (study / "results.json").read_bytes()
+    report(str(study), study / "report.html")
+    assert (study / "results.json").read_bytes() == before
+    assert (study / "report.md").is_file()
+
+
+def test_anything_with_a_folder_is_a_source(study, tmp_path):
+    class Study:
+        path = study
+
+    assert report(Study(), tmp_path / "a.html").is_file()
+
+
+def test_a_report_may_be_written_again(study, tmp_path):
+    path = report(study, tmp_path / "out" / "a.html")
+    before = path.read_bytes()
+    assert report(study, path).read_bytes() == before
+
+
+def test_the_order_of_the_sections(study, tmp_path, read_page):
+    path = report(study, tmp_path / "a.html")
+    page = read_page(path.read_text())
+    assert [h["text"] for h in page.all("h2")] == SECTIONS
+    assert re.findall(r"^## (.*)$", path.with_suffix(".md").read_text(), flags=re.M) == SECTIONS
+
+
+def test_the_same_numbers_on_the_page_and_in_markdown(study, tmp_path, read_page):
+    path = report(study, tmp_path / "a.html")
+    page = read_page(path.read_text())
+    text = path.with_suffix(".md").read_text()
+    for table in page.all("table"):
+        for number in numbers_of(table["text"]):
+            assert number in text, number
+    tables = " ".join(table["text"] for table in page.all("table"))
+    words = (
+        f"{page.words()} {' '.join(c['attrs']['aria-label'] for c in page.all('div') if 'aria-label' in c['attrs'])}"
+    )
+    for number in numbers_of(text):
+        assert number in words, number
+    assert len(numbers_of(tables)) > 100
+
+
+def test_the_numbers_are_those_of_the_results(study, tmp_path, read_page):
+    words = read_page(report(study, tmp_path / "a.html").read_text()).words()
+    results = json.loads((study / "results.json").read_text())
+    for name, verdict in results["verdict"]["tasks"].items():
+        assert verdict["sentence"] in words
+        assert f"{verdict['difference']:+.3f}" in words, name
+        if verdict["interval"][0] is not None:
+            assert f"[{verdict['interval'][0]:+.3f}, {verdict['interval'][1]:+.3f}]" in words
+            assert f"[{verdict['adjusted_interval'][0]:+.3f}, {verdict['adjusted_interval'][1]:+.3f}]" in words
+    for arm in results["arms"]:
+        assert f"{arm['mean_skill']:.3f}" in words
+        for score in arm["scores"].values():
+            assert f"{score['value']:.3f} [{score['interval'][0]:.3f}, {score['interval'][1]:.3f}]" in words
+    for text in (results["verdict"]["headline"], *results["warnings"], results["title"]):
+        assert text in words
+    for shown in ("-1.2 %", "51,234", "2 min 03 s", "8 min 32 s", "uncertainty (judged)", "2026-11-25 13:00 UTC"):
+        assert shown in words
+
+
+def test_what_was_tried_names_the_crash_and_its_reason(study, tmp_path, read_page):
+    page = read_page(report(study, tmp_path / "a.html").read_text())
+    crashed = next(t for t in page.all("table") if t["text"].strip().startswith("Trainings that crashed"))
+    assert "is not finite in epoch 3" in crashed["text"]
+    assert "learning_rate: 0.001, 0.003" in page.words()
+
+
+def test_configuration_environment_and_citations(study, tmp_path, read_page):
+    page = read_page(report(study, tmp_path / "a.html").read_text())
+    config, cite = (block["text"] for block in page.all("pre"))
+    assert config.strip() == (study / "config.yaml").read_text().strip()
+    assert "@software{polytask," in cite
+    assert "@article{caruana1997," in cite
+    assert "torch 2.13.0" in page.words()
+
+
+def test_many_tasks_are_judged_on_their_mean(study_maker, tmp_path, read_page):
+    tasks = [f"assay {i}" for i in range(16)]
+    study = study_maker(tmp_path / "study", tasks=tasks, epochs=4)
+    page = read_page(report(study, tmp_path / "a.html").read_text())
+    assert "Named: assay 0." in page.words()
+    assert "The curves of all 16 tasks" in page.words()
+    assert "whose weight varied most" in page.words()
+
+
+def test_one_task_alone(study_maker, tmp_path, read_page):
+    study = study_maker(tmp_path / "study", tasks=["only"], epochs=2)
+    words = read_page(report(study, tmp_path / "a.html").read_text()).words()
+    assert "mean of tasks" not in words
+    assert "nothing is shared, or there is one task" in words
+
+
+def test_without_the_folders_of_the_runs(study, tmp_path, read_page):
+    shutil.rmtree(study / "runs")
+    words = read_page(report(study, tmp_path / "a.html").read_text()).words()
+    assert "The folders of the Runs are not here" in words
+    assert "0.912" in words
+
+
+def test_null_wherever_a_number_may_be_missing(study, tmp_path, read_page):
+    results = json.loads((study / "results.json").read_text())
+    verdict = results["verdict"]["tasks"]["left"]
+    results["verdict"]["tasks"]["left"] = {
+        key: value if isinstance(value, str) else None for key, value in verdict.items()
+    } | {"interval": [None, None], "adjusted_interval": None}
+    for arm in results["arms"]:
+        arm |= {"mean_skill": None, "delta_m": None, "mean_rank": None, "parameters": None, "seconds": None}
+        arm["scores"]["left"] |= {"value": None, "interval": [None, None], "skill": None}
+    results["tasks"][0] |= {"constant": None, "unit": None, "region": None}
+    results["title"] = None
+    (study / "results.json").write_text(json.dumps(results))
+    path = report(study, tmp_path / "a.html")
+    assert read_page(path.read_text()).all("h1")[0]["text"] == "Does sharing help left, right, sum, larger, …?"
+    assert "None" not in path.with_suffix(".md").read_text()
+    assert "nan" not in path.with_suffix(".md").read_text().lower().replace("finance", "")
+
+
+# A Run.
+
+
+def test_a_run_without_a_verdict(trained, tmp_path, read_page):
+    path = report(trained, tmp_path / "run.html")
+    page = read_page(path.read_text())
+    assert [h["text"] for h in page.all("h2")] == ["Scores", *SECTIONS[2:6], *SECTIONS[7:]]
+    assert page.all("h1")[0]["text"] == "Run houses"
+    written = json.loads(path.with_name("results.json").read_text())
+    assert written["kind"] == "run"
+    assert written["scores"] == {part: trained.metrics[part] for part in ("validation", "test")}
+    for part in ("validation", "test"):
+        for task in trained.tasks:
+            assert f"{trained.metrics[part][task.name]['skill']:.3f}" in page.words()
+    assert "weights of epoch" in page.words()
+    assert f"{written['parameters']['shared']:,} of them shared" in page.words()
+
+
+def test_a_run_by_its_folder_is_the_same(trained, tmp_path):
+    one, other = report(trained, tmp_path / "a" / "r.html"), report(trained.path, tmp_path / "b" / "r.html")
+    assert one.read_bytes() == other.read_bytes()
+
+
+# What is refused.
+
+
+def damaged(results, key, value):
+    place = results
+    *way, last = key.split(".")
+    for step in way:
+        place = place[int(step)] if isinstance(place, list) else place[step]
+    if value is KeyError:
+        del place[last]
+    else:
+        place[last] = value
+    return results
+
+
+DAMAGE = [
+    ("verdict", KeyError, "it has no verdict;"),
+    ("verdict", 3, "verdict is no mapping"),
+    ("verdict.candidate", "nobody", "names the arm 'nobody', which is not among arms"),
+    ("verdict.tasks.left.interval", KeyError, r"it has no verdict\.tasks\.left\.interval"),
+    ("verdict.tasks.left.difference", "much", r"verdict\.tasks\.left\.difference is 'much', of another kind"),
+    ("tasks.1.region", KeyError, r"it has no tasks\[1\]\.region"),
+    ("tasks.0.name", "other", "name different tasks"),
+    ("arms", {}, r"it has no arms\[0\]\.name"),
+    ("cost.runs", "many", "cost.runs is 'many', of another kind"),
+    ("kind", "run", "its kind is not 'study'"),
+    ("format", 2, "format 2.* upgrade polytask"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "said"), DAMAGE)
+def test_a_damaged_results_json(study, tmp_path, key, value, said):
+    results = json.loads((study / "results.json").read_text())
+    (study / "results.json").write_text(json.dumps(damaged(results, key, value)))
+    with pytest.raises(RunError, match=said):
+        report(study, tmp_path / "a.html")
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_truncated_results_json(study, tmp_path):
+    (study / "results.json").write_text('{"format": 1,')
+    with pytest.raises(RunError, match=r"results\.json is damaged"):
+        report(study, tmp_path / "a.html")
+
+
+def test_a_damaged_history(study, tmp_path):
+    history = next((study / "runs").rglob("history.jsonl"))
+    history.write_text('{"epoch": 1}\n{"epo')
+    with pytest.raises(RunError, match=r"history\.jsonl is damaged"):
+        report(study, tmp_path / "a.html")
+
+
+def test_folders_that_are_neither(study, tmp_path):
+    with pytest.raises(RunError, match="there is no such folder"):
+        report(tmp_path / "nowhere", tmp_path / "a.html")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match="neither a study nor a Run"):
+        report(tmp_path / "empty", tmp_path / "a.html")
+    (study / "results.json").unlink()
+    with pytest.raises(RunError, match="is an unfinished study: start its command again"):
+        report(study, tmp_path / "a.html")
+
+
+def test_a_name_that_is_no_pages(study, tmp_path):
+    with pytest.raises(RunError, match=r"its name ends in \.html: .*report\.html"):
+        report(study, tmp_path / "report.pdf")
+
+
+def test_nothing_of_anybodys_is_overwritten(study, study_maker, tmp_path):
+    (tmp_path / "readme.md").write_text("# mine")
+    with pytest.raises(RunError, match=r"readme\.md is there and was not written by a report"):
+        report(study, tmp_path / "readme.html")
+    other = study_maker(tmp_path / "other", tasks=["a", "b"], epochs=2)
+    before = (other / "results.json").read_bytes()
+    with pytest.raises(RunError, match=r"results\.json is there and was not written by a report"):
+        report(study, other / "report.html")
+    assert (other / "results.json").read_bytes() == before
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "results.json").write_text("[1]")
+    with pytest.raises(RunError, match="was not written by a report"):
+        report(study, tmp_path / "x" / "report.html")
+
+
+def test_places_that_cannot_be_written(study, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="file is a file; a report needs a folder"):
+        report(study, tmp_path / "file" / "a.html")
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(RunError, match="cannot be written"):
+        report(study, tmp_path / "folder.html")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission(study, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(RunError, match="permission denied"):
+        report(study, tmp_path / "locked" / "a.html")
