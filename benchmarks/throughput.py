@@ -24,7 +24,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import polytask as pt
-from polytask.experiment.prepare import encode, load_sources, read_prepared
+from polytask.experiment.given import load_sources
+from polytask.experiment.prepare import encode, read_prepared
 from polytask.feature import CATEGORIES, NUMBERS
 from polytask.runs import RunFolder
 from polytask.train import Joint

@@ -37,9 +37,23 @@ def test_balancers_read_what_is_said():
 def test_the_yaml_is_an_experiment():
     from polytask.experiment import Experiment
 
-    (text,) = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+    text, _ = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
     values, source = parse_yaml(text, "concepts.md")
     experiment = Experiment.read(values, source)
     assert [task.name for task in experiment.tasks] == ["income", "weeks_worked"]
     assert experiment.train.learning_rate == 0.001
     assert Experiment.read(experiment.written()) == experiment
+
+
+def test_the_yaml_of_a_study_is_one():
+    from polytask.config import build
+    from polytask.studies import StudySettings
+    from polytask.studies.baselines import BASELINES
+
+    _, text = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+    values, source = parse_yaml(text, "concepts.md")
+    settings = build(StudySettings, values["study"], source, ("study",))
+    assert settings.num_folds == 5
+    assert set(settings.baselines) | {"lightgbm"} == set(BASELINES)
+    for companion in ("placebo", "equal_parameters", "pooled"):
+        assert f"| `{companion}` |" in TEXT

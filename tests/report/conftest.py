@@ -148,7 +148,7 @@ def make_results(folder: Path, tasks: list[str], candidates: list[str], num_seed
         "verdict": {
             "candidate": candidates[0], "twins": "twins",
             "tasks": {task: make_verdict(task, i % 5) for i, task in enumerate(tasks)},
-            "mean": make_verdict("all tasks", 3) if len(tasks) > 1 else None,
+            "mean": {k: v for k, v in make_verdict("", 3).items() if k != "sentence"} if len(tasks) > 1 else None,
             "screen": {task: i == 0 for i, task in enumerate(tasks)} if many else None,
             "headline": "Sharing helps 1 task and hurts 1; 1 is practically equal, of 1 this study cannot tell.",
         },

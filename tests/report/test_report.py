@@ -18,7 +18,11 @@ SECTIONS = [
 
 def numbers_of(text):
     """Every number with decimals, as it is written."""
-    return re.findall(r"[+-]?\d[\d,]*\.\d+", text)
+    return re.findall(r"[+−]?\d[\d,]*\.\d+", text)
+
+
+def signed(value):
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def test_three_files_beside_each_other(study, tmp_path):
@@ -76,17 +80,17 @@ def test_the_numbers_are_those_of_the_results(study, tmp_path, read_page):
     results = json.loads((study / "results.json").read_text())
     for name, verdict in results["verdict"]["tasks"].items():
         assert verdict["sentence"] in words
-        assert f"{verdict['difference']:+.3f}" in words, name
+        assert signed(verdict["difference"]) in words, name
         if verdict["interval"][0] is not None:
-            assert f"[{verdict['interval'][0]:+.3f}, {verdict['interval'][1]:+.3f}]" in words
-            assert f"[{verdict['adjusted_interval'][0]:+.3f}, {verdict['adjusted_interval'][1]:+.3f}]" in words
+            for key in ("interval", "adjusted_interval"):
+                assert f"[{signed(verdict[key][0])}, {signed(verdict[key][1])}]" in words
     for arm in results["arms"]:
         assert f"{arm['mean_skill']:.3f}" in words
         for score in arm["scores"].values():
             assert f"{score['value']:.3f} [{score['interval'][0]:.3f}, {score['interval'][1]:.3f}]" in words
     for text in (results["verdict"]["headline"], *results["warnings"], results["title"]):
         assert text in words
-    for shown in ("-1.2 %", "51,234", "2 min 03 s", "8 min 32 s", "uncertainty (judged)", "2026-11-25 13:00 UTC"):
+    for shown in ("−1.2 %", "51,234", "2 min 03 s", "8 min 32 s", "uncertainty (judged)", "2026-11-25 13:00 UTC"):
         assert shown in words
 
 
@@ -191,6 +195,7 @@ DAMAGE = [
     ("verdict.candidate", "nobody", "names the arm 'nobody', which is not among arms"),
     ("verdict.tasks.left.interval", KeyError, r"it has no verdict\.tasks\.left\.interval"),
     ("verdict.tasks.left.difference", "much", r"verdict\.tasks\.left\.difference is 'much', of another kind"),
+    ("verdict.mean.difference", KeyError, r"it has no verdict\.mean\.difference"),
     ("tasks.1.region", KeyError, r"it has no tasks\[1\]\.region"),
     ("tasks.0.name", "other", "name different tasks"),
     ("arms", {}, r"it has no arms\[0\]\.name"),

@@ -166,18 +166,3 @@ def list_(
     from polytask.cli.output import print_catalogues
 
     print_catalogues(list(CATALOGUES) if catalogue is None else [catalogue], as_json=as_json)
-
-
-@app.command()
-def demo(
-    name: Annotated[str, typer.Argument(help="digits or flights.")] = "digits",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the Run.")] = None,
-    quiet: QuietOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """The whole way on real data that comes with a Python package."""
-    from polytask.cli.output import print_scores
-    from polytask.demos import run_demo
-
-    trained, scores = run_demo(name, folder=out, quiet=quiet or as_json, say=say)
-    print_scores(trained, scores, as_json=as_json)

@@ -44,16 +44,16 @@ def print_scores(run: Run, scores: dict[str, TaskScores], *, rows: str = "test r
     print(f"Run: {run.path}")
 
 
-def print_study(study: Study, *, as_json: bool) -> None:
-    """The verdict, the leaderboard, and what to do next."""
+def print_study(study: Study, *, as_json: bool, page: Path | None = None) -> None:
+    """The leaderboard, the verdict, and where its page is or how it is made."""
     if as_json:
-        print_json({"study": str(study.path), **study.results})
+        print_json({"study": str(study.path), "page": None if page is None else str(page), **study.results})
         return
     console = Console()
-    console.print(verdict_table(study.results))
-    console.print()
     console.print(leaderboard_table(study.results))
-    print(f"Study: {study.path}    next: polytask report {study.path}")
+    console.print()
+    console.print(verdict_table(study.results))
+    print(f"\nstudy:  {study.path}\nreport: {page or f'polytask report {study.path}'}")
 
 
 def print_forecast(found: Forecast, *, as_json: bool) -> None:

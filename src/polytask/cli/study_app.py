@@ -78,3 +78,19 @@ def report(
 
     path = write_report(folder, out or folder / "report.html")
     print(f"wrote {path}")
+
+
+@app.command()
+def demo(
+    name: Annotated[str, typer.Argument(help="digits or flights.")] = "digits",
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes at once; one a core.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the study.")] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole way on real data that comes with a Python package: train, compare, verdict, report."""
+    from polytask.cli.output import print_study
+    from polytask.demos import run_demo
+
+    done, page = run_demo(name, folder=out, jobs=jobs, quiet=quiet or as_json, say=say)
+    print_study(done, as_json=as_json, page=page)

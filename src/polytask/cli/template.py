@@ -41,7 +41,7 @@ def write_template(data: Path, tasks: Sequence[str], out: Path, *, force: bool) 
         path = data.resolve().relative_to(out.resolve().parent)
     except ValueError:
         path = data.resolve()
-    text = _head(out, path, table.schema) + _tasks(chosen, table, guessed=not tasks) + _choices()
+    text = _head(out, path, table.schema) + _tasks(chosen, table, guessed=not tasks) + _choices(out.name)
     with explained(out):
         RunFolder(out.parent).write(out.name, text)
 
@@ -102,7 +102,7 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
-def _choices() -> str:
+def _choices(file: str) -> str:
     def names(catalogue: str) -> str:
         return ", ".join(CATALOGUES[catalogue])
 
@@ -116,6 +116,12 @@ train:
   optimizer: adamw       # any of: polytask list optimizers
   early_stopping: {{patience: 10}}
 {_rest_of_training()}seed: 0
+# polytask study {file}: does sharing help, task by task? Compared with single-task twins, trees and linear models.
+# study:
+#   candidates: [sum, uncertainty, {{sharing: independent}}]   # balancers, or what they change above
+#   seeds: 5               # at least 3 for a verdict; 10 for more than 5 tasks
+#   grid: {{learning_rate: [0.001, 0.003]}}   # tried for candidates and twins alike, on validation rows
+#   group: null            # a column whose rows belong together: a person, a day
 """
 
 

@@ -127,10 +127,10 @@ def settings() -> dict[str, Any]:
     return {
         "encoder": "lenet",
         "split": {"column": "part"},
-        "epochs": 60,
+        "epochs": 30,
         "threads": 1,
         "batch_size": 128,
         "learning_rate": 3e-3,
         "schedule": "cosine",
-        "early_stopping": {"patience": 20},
+        "early_stopping": {"patience": 10},
     }

@@ -16,7 +16,6 @@ _VERDICT: Shape = {
     "difference": float,
     "interval": (list, NoneType),
     "adjusted_interval": (list, NoneType),
-    "sentence": str,
 }
 _STUDY: Shape = {
     "design": {"seeds": list, "level": float, "grid": dict, "primary": str},
@@ -54,6 +53,8 @@ def check(results: Any, path: Path, version: int) -> None:
     verdicts = results["verdict"]["tasks"] if not problem else {}
     for name, verdict in verdicts.items():
         problem = problem or next(_problems(verdict, _VERDICT, f"verdict.tasks.{name}."), "")
+    if not problem and results["verdict"].get("mean"):
+        problem = next(_problems(results["verdict"]["mean"], _VERDICT, "verdict.mean."), "")
     if not problem and set(verdicts) != {task["name"] for task in results["tasks"]}:
         problem = "verdict.tasks and tasks name different tasks"
     if not problem:

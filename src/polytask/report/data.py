@@ -52,9 +52,9 @@ def _columns(schema: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     for name, table in schema.items():
         columns = table["columns"]
         kinds = Counter(column["kind"] for column in columns)
-        said = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+        said = ", ".join(f"{kind} {number}" for kind, number in kinds.most_common())
         size = f"{count(table['num_rows'])} rows and {len(columns)} columns"
-        blocks.append(Paragraph(f"{_table_name(name).capitalize()} has {size}: {said}."))
+        blocks.append(Paragraph(f"{_table_name(name).capitalize()} has {size}, by kind: {said}."))
         rows = tuple(
             (
                 Cell(column["name"]),

@@ -1,5 +1,6 @@
 """All arms of a study beside each other, or the scores of a Run."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,14 +8,15 @@ from polytask.report.blocks import Block, Cell, Paragraph, Section, Table
 from polytask.report.numbers import NONE, count, decimals_of, duration, energy, fixed, is_number, moment, span
 
 #: Arms that stand side by side in one table by task: more would not fit a printed page.
-ABREAST = 6
+ABREAST = 7
 
 
 def leaderboard_section(results: Mapping[str, Any]) -> Section:
     """The arms over all tasks, then by task."""
     blocks: list[Block] = [_overall(results)]
     arms = results["arms"]
-    blocks += [_by_task(results, arms[start : start + ABREAST]) for start in range(0, len(arms), ABREAST)]
+    abreast = math.ceil(len(arms) / math.ceil(len(arms) / ABREAST))
+    blocks += [_by_task(results, arms[start : start + abreast]) for start in range(0, len(arms), abreast)]
     notes = (
         "Test rows; means over seeds, with 95 % intervals. Δm: mean relative change of the metrics against the twins, "
         "above 0 is better."

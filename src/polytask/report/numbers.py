@@ -20,16 +20,16 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 
 def fixed(value: float | None, decimals: int = 3, *, sign: bool = False) -> str:
-    """A number with this many decimals; never "-0.000".
+    """A number with this many decimals, its minus as the verdict's sentences write it; zero has no sign.
 
     Example:
-        >>> fixed(0.0312), fixed(0.0312, sign=True), fixed(-0.0001, sign=True), fixed(None)
-        ('0.031', '+0.031', '+0.000', '–')
+        >>> fixed(0.0312), fixed(-0.0312, sign=True), fixed(-0.0001, sign=True), fixed(None)
+        ('0.031', '−0.031', '0.000', '–')
     """
     if not is_number(value):
         return NONE
     rounded = round(float(value), decimals) + 0.0  # adding 0 turns -0.0 into 0.0
-    return f"{rounded:{'+' if sign else ''},.{decimals}f}"
+    return f"{rounded:{'+' if sign and rounded else ''},.{decimals}f}".replace("-", "−")
 
 
 def span(ends: Sequence[float | None] | None, decimals: int = 3, *, sign: bool = False) -> str:

@@ -1,12 +1,15 @@
 """The verdict of a study: the forest plot, a sentence a task, what the words mean, what to be warned of."""
 
 from collections.abc import Iterator, Mapping
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from polytask.report.blocks import Block, Bullets, Cell, Chart, Folded, Paragraph, Section, Table
 from polytask.report.charts import forest
 from polytask.report.numbers import NONE, count, decimals_of, fixed, is_number, p_value, span
+
+#: What has to fit into the forest plot.
+ENDS = ("difference", "low", "high", "adjusted_low", "adjusted_high")
 
 #: The row that stands for all tasks.
 MEAN = "mean of tasks"
@@ -60,17 +63,25 @@ def verdicts_of(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return found | ({MEAN: verdict["mean"]} if verdict.get("mean") else {})
 
 
+def regions_of(results: Mapping[str, Any]) -> dict[str, float]:
+    """Task -> half of its practically-equal region; of the mean, that of the tasks that have a verdict."""
+    found = {task["name"]: task["region"] for task in results["tasks"] if is_number(task["region"])}
+    verdicts = results["verdict"]["tasks"]
+    judged = [region for name, region in found.items() if verdicts[name]["word"] != "no verdict"]
+    return found | ({MEAN: mean(judged)} if judged else {})
+
+
 def forest_chart(results: Mapping[str, Any], *, has_numbers: bool = False) -> Chart:
     """The forest plot of all tasks and their mean; with the differences beside the words, where there is room."""
     found = verdicts_of(results)
-    regions = {task["name"]: task["region"] for task in results["tasks"]}
+    regions = regions_of(results)
     rows = [_row(name, verdict, regions.get(name)) for name, verdict in found.items()]
     for order, row in enumerate(rows):
         row["order"] = order
         row["label"] = f"{row['text']} {row['word']}" if has_numbers else row["word"]
     bound = bound_of(rows)
     columns = {key: [row[key] for row in rows] for key in rows[0] if key != "label"}
-    is_cut = any(is_number(row[key]) and abs(row[key]) > bound for row in rows for key in ("low", "high"))
+    is_cut = any(is_number(row[key]) and abs(row[key]) > bound for row in rows for key in ENDS)
     cut = " Intervals that end beyond the picture are cut off." if is_cut else ""
     said = "; ".join(f"{row['task']}: {row['word']}, {row['text']} {row['interval']}".strip() for row in rows)
     return Chart(
@@ -84,11 +95,10 @@ def forest_chart(results: Mapping[str, Any], *, has_numbers: bool = False) -> Ch
 
 def bound_of(rows: list[dict[str, Any]]) -> float:
     """Half the width of the forest plot: all intervals, unless one would dwarf the others."""
-    keys = ("difference", "low", "high", "adjusted_low", "adjusted_high")
-    reach = [max((abs(row[key]) for key in keys if is_number(row[key])), default=0.0) for row in rows]
+    reach = [max((abs(row[key]) for key in ENDS if is_number(row[key])), default=0.0) for row in rows]
     regions = [row["region_high"] for row in rows if is_number(row["region_high"])]
     usual = median([r for r in reach if r] or [0.0])
-    return max(min(max(reach), 5 * usual), 2 * max(regions, default=0.0), 1e-6) * 1.06
+    return max(min(max(reach), 8 * usual), 2 * max(regions, default=0.0), 1e-6) * 1.06
 
 
 def _row(task: str, verdict: Mapping[str, Any], region: float | None) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def _row(task: str, verdict: Mapping[str, Any], region: float | None) -> dict[st
 
 def _sentences(results: Mapping[str, Any]) -> Iterator[Block]:
     """A sentence a task; where the verdict is on the mean, that first, then the screen, and the tasks folded away."""
-    said = {name: (v.get("word") or "", v.get("sentence") or name) for name, v in verdicts_of(results).items()}
+    said = {name: (v.get("word") or "", v.get("sentence") or _of_mean(v)) for name, v in verdicts_of(results).items()}
     each = Bullets(tuple(said.values()), kind="sentences", label="The verdict on each task")
     if results["design"]["primary"] != "mean" or MEAN not in said:
         yield each
@@ -124,6 +134,13 @@ def _sentences(results: Mapping[str, Any]) -> Iterator[Block]:
         f"ten is wrong on average. It says where to look, not what is so. Named: {', '.join(named) or 'none'}."
     )
     yield Folded("Each task", (Bullets(tuple(said.values()), kind="sentences", label="Each task"),))
+
+
+def _of_mean(verdict: Mapping[str, Any]) -> str:
+    if verdict.get("reason"):
+        return f"On average over tasks: {verdict['reason']}."
+    difference, interval = fixed(verdict["difference"], sign=True), span(verdict["interval"], sign=True)
+    return f"On average over tasks: a difference in skill of {difference}, 95 % {interval}."
 
 
 def _numbers(results: Mapping[str, Any]) -> Folded:

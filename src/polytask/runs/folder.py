@@ -33,6 +33,9 @@ class Layout:
     names: frozenset[str]
 
 
+#: What `polytask report` writes into a Run's folder.
+REPORT = ("report.html", "report.md", "results.json")
+
 RUN = Layout(
     noun="Run",
     head="run.json",
@@ -40,7 +43,7 @@ RUN = Layout(
         {
             "run.json", "config.yaml", "model.json", "schema.json", "splits.parquet", "preprocessing", "weights",
             "checkpoint", "history.jsonl", "metrics.json", "predictions", "environment.json", "lint.json",
-            "citations.bib", "checksums.json", ".lock",
+            "citations.bib", "checksums.json", ".lock", *REPORT,
         }
     ),
 )  # fmt: skip
@@ -231,5 +234,5 @@ class RunFolder:
     def _sealed(self) -> list[str]:
         files = (p for p in self.path.rglob("*") if p.is_file())
         names = sorted(p.relative_to(self.path).as_posix() for p in files)
-        changing = {"checksums.json", "run.json"}
+        changing = {"checksums.json", "run.json", *REPORT}
         return [n for n in names if not n.startswith(("checkpoint/", ".")) and n not in changing]

@@ -143,7 +143,9 @@ class Costs:
     def _spent(self) -> dict[str, dict[str, Any]]:
         path = self.folder / "costs.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        return {record["folder"]: record for line in lines if (record := json.loads(line))}
+        # Lines are appended: the last one before a full disk may be cut.
+        whole = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        return {record["folder"]: record for record in whole}
 
 
 def arms_of(
@@ -257,7 +259,7 @@ def _scores(judge: Judge, arm: str, *, is_shared: bool) -> dict[str, Any]:
             "interval": sorted(constant + end * (perfect - constant) for end in interval),
             "skill": evidence.difference,
             "skill_interval": list(interval),
-            "by_seed": (table[0] if judge.num_splits == 1 else np.nanmean(table, axis=1)).tolist(),
+            "by_seed": (table[0] if judge.num_splits == 1 else _means(table)).tolist(),
             "own_best": None
             if own is None or np.isnan(own).all()
             else {
@@ -267,6 +269,12 @@ def _scores(judge: Judge, arm: str, *, is_shared: bool) -> dict[str, Any]:
         }
     skills = [score["skill"] for score in found.values() if not math.isnan(score["skill"])]
     return {"scores": found, "mean_skill": float(np.mean(skills)) if skills else math.nan}
+
+
+def _means(table: np.ndarray) -> np.ndarray:
+    """Of every row what is known of it; NaN where nothing is."""
+    known = ~np.isnan(table)
+    return np.nansum(table, axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
 
 
 def _delta_m(judge: Judge, arm: Arm, twins: Arm) -> float:

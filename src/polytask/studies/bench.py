@@ -1,6 +1,5 @@
 """What a worker does: train one Run of a study, or fit one baseline."""
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +18,11 @@ from polytask.studies.data import StudyData, View
 from polytask.studies.energy import Meter
 from polytask.studies.folder import study_folder
 from polytask.studies.plan import Job
+from polytask.tasks import TASKS
 from polytask.train import Progress
+
+#: What users may add members to.
+EXTENSIBLE: dict[str, dict[str, type[Any]]] = {**CATALOGUES, "task": TASKS}
 
 
 class Telling(Progress):
@@ -95,7 +98,7 @@ class Bench:
     def enter(self) -> None:
         """Makes another process like the one that asks: users' own methods, threads."""
         for catalogue, added in self.additions.items():
-            CATALOGUES[catalogue].update(added)
+            EXTENSIBLE[catalogue].update(added)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
 
@@ -153,25 +156,27 @@ def additions() -> dict[str, dict[str, type]]:
     """Members that a user added to the catalogues, for other processes to add too."""
     return {
         catalogue: {n: cls for n, cls in members.items() if not cls.__module__.startswith(("polytask.", "torch."))}
-        for catalogue, members in CATALOGUES.items()
+        for catalogue, members in EXTENSIBLE.items()
     }
 
 
-def defined_in_script(experiments: Mapping[str, Experiment]) -> str | None:
-    """The name of a class that only the running script has, so that no other process could load it; None: all can."""
-    for experiment in experiments.values():
-        choices = [experiment.encoder, experiment.sharing, experiment.balancer, experiment.agenda]
-        classes = [type(task) for task in experiment.tasks] + [c.constructor for c in choices if c is not None]
-        for cls in classes:
-            if cls.__module__ == "__main__":
+def defined_in_script() -> str | None:
+    """The name of an added class that only this process has, so that no other could load it; None: all can."""
+    for added in additions().values():
+        for cls in added.values():
+            if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
                 return cls.__name__
     return None
 
 
 def read_baseline(folder: RunFolder, job: BaselineJob) -> dict[str, Any] | None:
-    """What is said of a baseline that was fitted; None where it was not yet."""
-    path = folder / job.files[1]
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """What is said of a baseline that was fitted; None where it was not yet.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    name = job.files[1]
+    return folder.read_json(name) if (folder / name).is_file() else None
 
 
 def threads_for(jobs: int) -> int:

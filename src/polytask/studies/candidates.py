@@ -124,14 +124,23 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_comparable(base: Experiment, candidate: Experiment, name: str) -> None:
     def judged(experiment: Experiment) -> dict[str, Any]:
-        return {task.name: (task.kind, list(task.columns), task.primary) for task in experiment.tasks}
+        return {
+            task.name: {
+                "kind": task.kind,
+                "columns": list(task.columns),
+                "primary": task.primary,
+                "order": getattr(task, "order", None),
+            }
+            for task in experiment.tasks
+        }
 
     before, now = judged(base), judged(candidate)
     if before != now:
         key, old, new = first_difference(before, now) or ("", None, None)
+        what = f"{key} is {old!r} for the study and {new!r} for it" if "." in key else f"{key!r} is only its own"
         raise ConfigError(
-            f"candidate {name!r} is of other tasks: {key} is {old or 'no task'} for the study and {new or 'no task'} "
-            f"for it; a verdict compares models of the same tasks, columns and metrics"
+            f"candidate {name!r} is of other tasks: {what}; a verdict compares models of the same tasks, columns and "
+            "metrics"
         )
     for setting in COMMON:
         if getattr(base.data, setting) != getattr(candidate.data, setting):

@@ -11,14 +11,14 @@ import numpy as np
 
 from polytask.config import Choice
 from polytask.data import fit_task
-from polytask.encoders import ENCODERS, default_encoder
+from polytask.encoders import ENCODERS, Encoder, default_encoder
 from polytask.errors import RunError
 from polytask.experiment import ALL, Experiment, make_blueprint
 from polytask.model import count_parameters
 from polytask.runs import RunFolder, explained
 from polytask.studies.baselines import can_do
 from polytask.studies.bench import BaselineJob, read_baseline
-from polytask.studies.capacity import scaled_to
+from polytask.studies.capacity import scaled, scaled_to
 from polytask.studies.data import POOLED, StudyData, View, pooled_experiment
 from polytask.studies.folder import is_finished
 from polytask.studies.live import StudyProgress
@@ -28,6 +28,7 @@ from polytask.studies.plan import (
     Job,
     Unit,
     candidate_units,
+    check_labels,
     jobs_of,
     placebo_units,
     settings_of_grid,
@@ -102,7 +103,7 @@ class Conductor:
         candidates = [unit.arm for unit in self.units if unit.role == CANDIDATE]
         self.found.chosen = best_of({arm: self.found.validation[arm] for arm in candidates})
         chosen = next(unit for unit in self.units if unit.arm == self.found.chosen)
-        self._train(self._companions(chosen))
+        self._train(companion_units(chosen, self.settings, self.data))
         self._fit_baselines(chosen.experiment)
         return self.found
 
@@ -173,14 +174,6 @@ class Conductor:
         """When a job ended: a study that was killed has several sessions."""
         return {"session": self._session, "elapsed": round(time.monotonic() - self._began, 1)}
 
-    def _companions(self, chosen: Unit) -> list[Unit]:
-        found = []
-        if "placebo" in self.settings.companions and len(self.data.tasks) > 1:
-            found += placebo_units(chosen, self.data)
-        if "equal_parameters" in self.settings.companions:
-            found += equal_parameter_units(chosen, self.data)
-        return found
-
     def _validation(self, arm: str) -> float:
         """Mean over the arm's Runs by task, then over tasks."""
         by_task: dict[str, list[float]] = {}
@@ -200,8 +193,10 @@ def first_units(candidates: Mapping[str, Experiment], settings: StudySettings, d
     """Candidates, their twins, and a pooled model where it was asked for.
 
     Raises:
-        ConfigError: settings of a candidate that do not fit the inputs, or a pooled model that cannot be.
+        ConfigError: settings of a candidate that do not fit the inputs, or a companion that cannot be.
+        SchemaError: a task without a label among training or validation rows.
     """
+    check_labels(data)
     found = candidate_units(candidates, data)
     twins = twin_units(found, data)
     if "pooled" in settings.companions:
@@ -212,7 +207,23 @@ def first_units(candidates: Mapping[str, Experiment], settings: StudySettings, d
         found.append(Unit(POOLED, COMPANION, View("pooled"), experiment, tuple(candidates)))
     for unit in (*found, *twins):
         parameters_of(unit, data)
+        if "equal_parameters" in settings.companions:
+            scaled(encoder_of(unit, data), 1.0)  # refused now, and not when all is trained
     return found + twins
+
+
+def companion_units(chosen: Unit, settings: StudySettings, data: StudyData) -> list[Unit]:
+    """What is compared with the chosen candidate on request; a placebo needs partners.
+
+    Raises:
+        ConfigError: an encoder without widths.
+    """
+    found = []
+    if "placebo" in settings.companions and len(data.tasks) > 1:
+        found += placebo_units(chosen, data)
+    if "equal_parameters" in settings.companions:
+        found += equal_parameter_units(chosen, data)
+    return found
 
 
 def equal_parameter_units(chosen: Unit, data: StudyData) -> list[Unit]:
@@ -223,19 +234,25 @@ def equal_parameter_units(chosen: Unit, data: StudyData) -> list[Unit]:
     """
     wanted = parameters_of(chosen, data)[0]
     twins = twin_units([chosen], data)
-    spec = data.view(View("all"), 0, chosen.experiment, "")[1].preprocessor.spec
-    encoder = chosen.experiment.encoder or Choice(ENCODERS[default_encoder(spec)])
+    spec = data.view(chosen.view, 0, chosen.experiment, "")[1].preprocessor.spec
+    encoder = encoder_of(chosen, data)
 
-    def count(scaled: Choice[Any]) -> int:
-        units = [replace(unit, experiment=replace(unit.experiment, encoder=scaled)) for unit in twins]
+    def count(choice: Choice[Encoder]) -> int:
+        units = [replace(unit, experiment=replace(unit.experiment, encoder=choice)) for unit in twins]
         return sum(parameters_of(unit, data)[0] for unit in units)
 
-    scaled = scaled_to(encoder, spec, count, wanted)
+    found = scaled_to(encoder, spec, count, wanted)
     arm = "twins of equal parameters"
     return [
-        replace(u, arm=arm, role=COMPANION, experiment=replace(u.experiment, encoder=scaled), of=(chosen.arm,))
+        replace(u, arm=arm, role=COMPANION, experiment=replace(u.experiment, encoder=found), of=(chosen.arm,))
         for u in twins
     ]
+
+
+def encoder_of(unit: Unit, data: StudyData) -> Choice[Encoder]:
+    """The encoder of a net, chosen by its inputs where nobody chose it."""
+    spec = data.view(unit.view, 0, unit.experiment, "")[1].preprocessor.spec
+    return unit.experiment.encoder or Choice(ENCODERS[default_encoder(spec)])
 
 
 def parameters_of(unit: Unit, data: StudyData) -> tuple[int, int]:

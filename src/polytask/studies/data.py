@@ -103,8 +103,10 @@ class StudyData:
         """All tables; the partners' labels change rows within training and validation, all of a row together."""
         found = dict(self.tables)
         for where, table in self.tables.items():
-            partners = [task for task in self.tasks if task.name != name and self.table_of(task.name) == where]
-            columns = [column for task in partners for column in task.columns]
+            here = [task for task in self.tasks if self.table_of(task.name) == where]
+            own = {column for task in here if task.name == name for column in task.columns}
+            partners = [column for task in here for column in task.columns]
+            columns = [column for column in dict.fromkeys(partners) if column not in own]
             if not columns:
                 continue
             frame = table.frame.copy()

@@ -9,10 +9,10 @@ from typing import Any
 
 from polytask.config import Source as Place
 from polytask.experiment import Experiment, run
-from polytask.studies.conduct import equal_parameter_units, first_units, parameters_of
+from polytask.studies.conduct import companion_units, first_units, parameters_of
 from polytask.studies.data import StudyData
-from polytask.studies.plan import CANDIDATE, TWINS, Unit, placebo_units, settings_of_grid
-from polytask.studies.session import default_folder
+from polytask.studies.plan import CANDIDATE, TWINS, Unit, settings_of_grid
+from polytask.studies.session import check_jobs, default_folder
 from polytask.studies.settings import StudySettings
 from polytask.studies.setup import Setup, set_up
 from polytask.train import Quiet
@@ -82,6 +82,7 @@ def forecast(
         ConfigError: settings that do not fit, or candidates that cannot be compared.
     """
     began = time.monotonic()
+    check_jobs(jobs)
     setup = set_up(experiment, settings, data, place)
     rows = setup.data(setup.splits())
     units = _units(setup, rows)
@@ -103,10 +104,7 @@ def forecast(
 def _units(setup: Setup, rows: StudyData) -> dict[str, list[Unit]]:
     units = first_units(setup.candidates, setup.settings, rows)
     first = next(unit for unit in units if unit.role == CANDIDATE)
-    if "placebo" in setup.settings.companions:
-        units += placebo_units(first, rows)
-    if "equal_parameters" in setup.settings.companions:
-        units += equal_parameter_units(first, rows)
+    units += companion_units(first, setup.settings, rows)
     by_arm: dict[str, list[Unit]] = {}
     for unit in units:
         by_arm.setdefault(unit.arm, []).append(unit)

@@ -81,7 +81,10 @@ def is_finished(folder: RunFolder, job: Job, study: str) -> bool:
         raise RunError(f"{run.path} is a Run of another study or of other settings; remove it, and it is trained again")
     if state != "finished":
         return False
-    run.verify()
+    try:
+        run.verify()
+    except RunError as error:
+        raise RunError(f"{error}; or remove {run.path}, and it is trained again") from None
     return True
 
 

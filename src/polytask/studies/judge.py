@@ -84,9 +84,10 @@ class Judge:
         if not tasks:
             return None
         if self.num_splits > 1:
-            by_task = [self._by_split(first, second, task) for task in tasks]
+            found = np.mean([self._by_split(first, second, task) for task in tasks], axis=0)
+            known = found[~np.isnan(found)]  # a division whose Runs crashed says nothing
             rows = sum(self._labels[task] for task in tasks)
-            return resplit_evidence(np.mean(by_task, axis=0), test_share=self.test_share, rows=rows)
+            return resplit_evidence(known, test_share=self.test_share, rows=rows) if len(known) else None
         seeds = self._seeds([(arm, task, 0) for task in tasks for arm in (first, second)])
         single = [self._on_split(first, second, task, 0, False) for task in tasks]
         if not seeds:
@@ -142,6 +143,8 @@ class Judge:
     def _on_split(self, first: str, second: str, task: str, split: int, own_best: bool) -> Evidence:
         seeds = self._seeds([(first, task, split), (second, task, split)])
         judged = self.judged(task, split)
+        if not len(judged.rows):  # nobody was asked
+            return nothing(len(self.seeds), 0, judged.clusters)
         if not seeds:
             return nothing(0, len(judged.rows), judged.clusters)
         candidate = self.answers.stacked((first, task, split), seeds, own_best=own_best)

@@ -27,11 +27,7 @@ class _Arm:
 
 
 class StudyProgress(ABC):
-    """What a study tells whoever shows it; it counts, concrete ones draw.
-
-    Args:
-        seconds: how long the study had worked before, where it goes on.
-    """
+    """What a study tells whoever shows it; it counts, concrete ones draw."""
 
     def __init__(self) -> None:
         self.arms: dict[str, _Arm] = {}

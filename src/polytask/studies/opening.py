@@ -130,6 +130,18 @@ def judged_rows(data: StudyData, group: str | None) -> dict[tuple[str, int], Jud
     return found
 
 
+def check_groups(data: StudyData, group: str | None) -> None:
+    """Refuses a test row without a group before anything is trained.
+
+    Raises:
+        SchemaError: names the first such row.
+    """
+    for splits in data.splits:
+        for name, split in splits.items():
+            if group is not None:
+                group_keys(data.tables[name], group, split.rows("test"))
+
+
 def _of_pooled(output: Tensor, name: str, judged: Judged, fitted: Fitted, data: StudyData, split: int) -> Tensor:
     """One task's share of a pooled model's output, in the task's own terms; the tables follow one another."""
     first = 0

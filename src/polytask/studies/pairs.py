@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch.nn import functional
 
-from polytask.studies.influence import placements, mean_over
+from polytask.studies.influence import mean_over, placements
 
 #: Pairs are judged over all rows up to this many, as the task's metric does; see `judged_rows`.
 MOST_ROWS = 4096

@@ -9,7 +9,7 @@ from typing import Any
 
 from polytask.balance import BALANCERS
 from polytask.config import Choice, build, plain
-from polytask.errors import ConfigError, nearest
+from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment import Experiment, Source, input_columns, without_path
 from polytask.sharing import SHARINGS
 from polytask.studies.data import StudyData, View
@@ -33,6 +33,7 @@ class Unit:
         view: which rows and labels it sees.
         experiment: every choice but seed and the grid's settings.
         of: the candidates that it is compared with, by name; a candidate itself: none.
+        rows: training rows of a single-task net, which no batch can exceed; None: not known yet.
     """
 
     arm: str
@@ -40,6 +41,7 @@ class Unit:
     view: View
     experiment: Experiment
     of: tuple[str, ...] = ()
+    rows: int | None = None
 
     @property
     def task(self) -> str | None:
@@ -75,9 +77,15 @@ class Job:
 
     @property
     def experiment(self) -> Experiment:
-        """Of the Run."""
-        unit = self.unit.experiment
-        return replace(unit, seed=self.seed, train=with_setting(unit.train, self.setting))
+        """Of the Run; a net for one task keeps what it stops by, and its batches are no larger than its rows."""
+        own = self.unit.experiment.train
+        train = with_setting(own, self.setting)
+        if self.unit.task is not None:
+            stopping = replace(train.early_stopping, by=own.early_stopping.by, per_task=False)
+            train = replace(train, early_stopping=stopping)
+        if self.unit.rows is not None and train.batch_size is not None:
+            train = replace(train, batch_size=min(train.batch_size, self.unit.rows))
+        return replace(self.unit.experiment, seed=self.seed, train=train)
 
     def mark(self, study: str) -> str:
         """Says which Run of which study this is: a digest of both."""
@@ -146,7 +154,7 @@ def twin_units(candidates: Sequence[Unit], data: StudyData) -> list[Unit]:
     for twins, names in groups:
         arm = ALONE if len(groups) == 1 else f"{ALONE} of {names[0]}"
         found += [
-            Unit(arm, TWINS, View("alone", task.name), twin, tuple(names))
+            Unit(arm, TWINS, View("alone", task.name), twin, tuple(names), fewest_rows(task, data))
             for task, twin in zip(data.tasks, twins, strict=True)
         ]
     return found
@@ -155,9 +163,7 @@ def twin_units(candidates: Sequence[Unit], data: StudyData) -> list[Unit]:
 def twin_of(experiment: Experiment, task: Task, data: StudyData) -> Experiment:
     """The same experiment with one task, on the rows that have a label of it."""
     (own,) = [found for found in experiment.tasks if found.name == task.name]
-    labelled = data.labelled(task)
-    where = data.table_of(task.name)
-    rows = min(int(labelled[split[where].rows("train")].sum()) for split in data.splits)
+    rows = fewest_rows(task, data)
     largest = max(len(part.rows("train")) for part in data.splits[0].values())
     train = experiment.train
     stopping = replace(train.early_stopping, by="mean", per_task=False)
@@ -170,6 +176,29 @@ def twin_of(experiment: Experiment, task: Task, data: StudyData) -> Experiment:
         gradients=type(experiment.gradients)(),
         train=replace(train, early_stopping=stopping, batch_size=min(train.batch_size_for(largest), rows)),
     )
+
+
+def fewest_rows(task: Task, data: StudyData) -> int:
+    """How many training rows have a label of a task, in the division of the rows that has the fewest."""
+    labelled, where = data.labelled(task), data.table_of(task.name)
+    return min(int(labelled[split[where].rows("train")].sum()) for split in data.splits)
+
+
+def check_labels(data: StudyData) -> None:
+    """Refuses a task of which no training row, or no validation row, has a label: its twin could not be trained.
+
+    Raises:
+        SchemaError: names the task and the part.
+    """
+    for task in data.tasks:
+        labelled, where = data.labelled(task), data.table_of(task.name)
+        for part in ("train", "validation"):
+            if not all(labelled[split[where].rows(part)].any() for split in data.splits):
+                rows = "training" if part == "train" else part
+                raise SchemaError(
+                    f"{task.place}: none of the {rows} rows has a label of it, and a study trains and chooses a model "
+                    "for each task; divide the rows otherwise, or take the task out"
+                )
 
 
 def placebo_units(chosen: Unit, data: StudyData) -> list[Unit]:

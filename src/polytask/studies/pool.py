@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
@@ -55,15 +56,16 @@ class Pool:
         self._progress = progress
         self._workers: list[_Worker] = []
 
-    def do(self, jobs: Sequence[AnyJob]) -> list[Outcome]:
-        """Does all jobs and says what became of each, in the order they ended.
+    def do(self, jobs: Sequence[AnyJob]) -> Iterator[Outcome]:
+        """Does all jobs and says what became of each, as soon as it ends.
 
         Raises:
-            RunError: a worker could not start.
+            RunError: a worker could not start, or a folder cannot be written or is damaged.
         """
         if not self._size:
-            return [self._here(job) for job in jobs]
-        waiting, found = deque(jobs), list[Outcome]()
+            yield from (self._here(job) for job in jobs)
+            return
+        waiting = deque(jobs)
         while len(self._workers) < min(self._size, len(jobs)):
             self._workers.append(_Worker(self._bench, len(self._workers)))
         for worker in self._workers:
@@ -72,8 +74,8 @@ class Pool:
             heard = {w.connection: w for w in self._workers if w.job or not w.is_ready}
             for connection in wait(list(heard)):
                 outcome = self._hear(heard[connection], waiting)  # type: ignore[index]
-                found += [outcome] if outcome else []
-        return found
+                if outcome is not None:
+                    yield outcome
 
     def close(self) -> None:
         """Ends all workers."""
@@ -85,6 +87,8 @@ class Pool:
         self._progress.started(job)
         try:
             cost = self._bench.do(job, Telling(lambda *epoch: self._progress.epoch(job, *epoch)))
+        except RunError:
+            raise  # of the folder, not of the training
         except Exception as error:
             return self._ended(job, explain(error), {})
         return self._ended(job, "", cost)
@@ -107,6 +111,8 @@ class Pool:
         if kind == "epoch":
             self._progress.epoch(job, *content)
             return None
+        if kind == "stopped":
+            raise RunError(content)
         worker.job = None
         return self._ended(job, content if kind == "failed" else "", content if kind == "done" else {})
 
@@ -150,11 +156,15 @@ class _Worker:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)},
             )
         theirs.close()
-        self.connection.send(bench)
+        self._send(bench)
 
     def give(self, job: AnyJob) -> None:
         self.job, self.is_ready = job, False
-        self.connection.send(job)
+        self._send(job)
+
+    def _send(self, content: Any) -> None:
+        with suppress(OSError):  # a process that is gone is buried when it is listened to
+            self.connection.send(content)
 
     def cause_of_death(self) -> str:
         """Why the process ended without a word."""

@@ -16,7 +16,7 @@ from polytask.studies.conduct import Conducted
 from polytask.studies.data import StudyData
 from polytask.studies.evidence import Evidence
 from polytask.studies.judge import Judge
-from polytask.studies.plan import ALONE, CANDIDATE
+from polytask.studies.plan import CANDIDATE, TWINS
 from polytask.studies.sentences import headline, headline_of_mean, sentence, warnings
 from polytask.studies.settings import StudySettings
 from polytask.studies.statistics import screen
@@ -135,7 +135,7 @@ def _verdict(found: Findings, arms: list[Arm]) -> dict[str, Any]:
     """The candidate that was chosen on validation rows against its twins, on test rows."""
     judge, settings = found.judge, found.settings
     chosen = found.conducted.chosen
-    twins = next(unit.arm for unit in found.conducted.units if unit.arm.startswith(ALONE) and chosen in unit.of)
+    twins = next(unit.arm for unit in found.conducted.units if unit.role == TWINS and chosen in unit.of)
     evidence = {task: judge.difference(chosen, twins, task) for task in judge.tasks}
     regions = {task: _region(settings, task) for task in judge.tasks}
     words = decide(evidence, level=settings.level, region=regions)

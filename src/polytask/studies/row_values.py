@@ -91,9 +91,9 @@ class Judged:
 
     def difference(self, candidate: Tensor, twin: Tensor) -> Evidence:
         """What the candidate's and the twin's outputs `[seeds, rows, …]` say of their difference in skill."""
-        arms = [self.row_values(outputs) for outputs in (candidate, twin)]
         if not len(self.rows) or not len(candidate):
             return nothing(len(candidate), len(self.rows), self.clusters)
+        arms = [self.row_values(outputs) for outputs in (candidate, twin)]
         if arms[0] is None or arms[1] is None:
             return self._resampled(candidate, twin)
         D = influence_on_skill(arms[0], arms[1], constant=self.constant, perfect=self.metric.perfect)
@@ -101,9 +101,9 @@ class Judged:
 
     def skill(self, outputs: Float[Tensor, "seeds rows ..."]) -> Evidence:
         """What outputs say of their own skill: its mean, and the error of that."""
-        values = self.row_values(outputs)
         if not len(self.rows) or not len(outputs):
             return nothing(len(outputs), len(self.rows), self.clusters)
+        values = self.row_values(outputs)
         if values is None:
             return self._resampled(outputs, None)
         constant = np.full_like(values, self.constant)

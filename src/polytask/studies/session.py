@@ -15,12 +15,12 @@ from polytask.errors import ConfigError
 from polytask.experiment import ALL, Experiment, Say, absolute, own_state, read_splits, split_bytes
 from polytask.runs import RunFolder, environment, pick_device
 from polytask.studies.bench import Bench, additions, defined_in_script, threads_for
-from polytask.studies.conduct import Conducted, Conductor
+from polytask.studies.conduct import Conducted, Conductor, first_units
 from polytask.studies.data import StudyData
 from polytask.studies.folder import check_same_study, finish, head_of, study_folder
 from polytask.studies.judge import Judge
 from polytask.studies.live import make_study_progress
-from polytask.studies.opening import Answers, judged_rows
+from polytask.studies.opening import Answers, check_groups, judged_rows
 from polytask.studies.pool import Pool
 from polytask.studies.record import Study
 from polytask.studies.results import Findings, results_of
@@ -61,8 +61,7 @@ def run_study(
         ConfigError: settings that do not fit, candidates that cannot be compared.
         RunError: the folder cannot be written, holds something else, or a Run in it is damaged.
     """
-    if jobs < 0:
-        raise ConfigError(f"jobs={jobs}: a number of worker processes, or 0 to train in this one")
+    check_jobs(jobs)
     setup = set_up(experiment, settings, data, place)
     target = study_folder(folder or default_folder(setup))
     is_new = not target.path.exists()
@@ -79,8 +78,18 @@ def run_study(
         if state == "finished":
             say("this study is finished: it is given back as it is")
         else:
-            _Session(setup, target, _workers(setup, jobs, say), title, quiet, say).work()
+            _Session(setup, target, _workers(jobs, say), title, quiet, say).work()
     return Study(target.path)
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuses what is no number of processes.
+
+    Raises:
+        ConfigError: it is below 0.
+    """
+    if jobs < 0:
+        raise ConfigError(f"jobs={jobs}: a number of worker processes, or 0 to train in this one")
 
 
 def default_folder(setup: Setup) -> Path:
@@ -89,8 +98,8 @@ def default_folder(setup: Setup) -> Path:
     return Path("runs") / f"study-{names}-{setup.digest[:10]}"
 
 
-def _workers(setup: Setup, jobs: int, say: Say) -> int:
-    own = defined_in_script(setup.candidates)
+def _workers(jobs: int, say: Say) -> int:
+    own = defined_in_script()
     if own is None or not jobs:
         return jobs
     say(
@@ -103,12 +112,14 @@ def _workers(setup: Setup, jobs: int, say: Say) -> int:
 def _prepare(setup: Setup, folder: RunFolder) -> None:
     """Divides the rows, looks them over, and writes down what is asked, before anything is trained."""
     splits = setup.splits()
-    findings = setup.data(splits).findings
+    data = setup.data(splits)
+    first_units(setup.candidates, setup.settings, data)  # what cannot be trained is refused before anything is written
+    check_groups(data, setup.group)
     folder.write("config.yaml", write_yaml(_with_absolute_path(setup.written)))
     folder.write_json("schema.json", {name: s.table.schema.to_json() for name, s in setup.sources.items()})
     for number, of_tables in enumerate(splits):
         folder.write(f"splits/{number}.parquet", split_bytes(of_tables))
-    folder.write_json("lint.json", [finding.to_dict() for finding in findings])
+    folder.write_json("lint.json", [finding.to_dict() for finding in data.findings])
     device = pick_device(setup.experiment.train.device, "train.device")
     folder.write_json("environment.json", environment(device))
     folder.write_json("study.json", head_of(setup.digest, "training", setup.fingerprints))

@@ -13,6 +13,7 @@ from polytask.studies.baselines import BASELINES
 from polytask.studies.candidates import read_candidates
 from polytask.studies.data import POOLED, StudyData
 from polytask.studies.folder import digest_of
+from polytask.studies.names import slug
 from polytask.studies.plan import ALONE, check_grid
 from polytask.studies.settings import StudySettings
 
@@ -104,7 +105,7 @@ def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, pl
     """
     read = read_candidates(experiment, settings.candidates, place)
     for name in read:
-        if name in RESERVED or name.startswith(f"{ALONE} of "):
+        if slug(name) in map(slug, RESERVED) or slug(name).startswith(f"{ALONE}-of-"):
             raise ConfigError(f"study.candidates: {name!r} is the name of something else in a study; choose another")
     _check_names("baselines", settings.baselines, BASELINES)
     candidates = {name: found for name, (found, _) in read.items()}

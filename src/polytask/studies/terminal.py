@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 from typing import Any, TypeGuard
 
 from rich.cells import cell_len, set_cell_size
@@ -77,7 +77,7 @@ class _Scale:
         """Room for all intervals, unless one would dwarf the others."""
         reach = [max(map(abs, _numbers(v)), default=0.0) for v in verdicts]
         usual = median([r for r in reach if r] or [0.0])
-        bound = max(min(max(reach, default=0.0), 5 * usual), 2 * max(regions, default=0.0), 1e-6)
+        bound = max(min(max(reach, default=0.0), 8 * usual), 2 * max(regions, default=0.0), 1e-6)
         return cls(bound, width - 1 + width % 2)
 
     def at(self, value: float) -> int:
@@ -126,9 +126,11 @@ class _Verdict:
         tasks = {task["name"]: task for task in self._results["tasks"]}
         found = {name: verdict["tasks"][name] for name in tasks}
         found |= {"mean of tasks": verdict["mean"]} if verdict.get("mean") else {}
-        regions = [task["region"] for task in tasks.values() if _is_number(task["region"])]
+        regions = {name: task["region"] for name, task in tasks.items() if _is_number(task["region"])}
+        judged = [region for name, region in regions.items() if found[name]["word"] != NO_VERDICT]
+        regions |= {"mean of tasks": mean(judged)} if judged else {}
         plot = max(NARROWEST, min(WIDEST, options.max_width - 54))
-        scale = _Scale.of(list(found.values()), regions, plot)
+        scale = _Scale.of(list(found.values()), list(regions.values()), plot)
         grid = _grid()
         grid.add_column("task", no_wrap=True, overflow="crop", width=options.max_width - plot - 27)
         grid.add_column("verdict", no_wrap=True, width=23)
@@ -138,7 +140,7 @@ class _Verdict:
             metric = self._metric(tasks.get(name), name, marks)
             title = _cut(_said(name, options), options.max_width - plot - 29)
             word = Text(f"{sign} {row.get('word') or ''}", style)
-            line = Text(scale.line(row, tasks.get(name, {}).get("region"), marks), style.replace("bold ", ""))
+            line = Text(scale.line(row, regions.get(name), marks), style.replace("bold ", ""))
             numbers = f"{_signed(row['difference'])} {_span(row['interval'])}".rstrip()
             grid.add_row(Text(title, "bold"), word, line)
             grid.add_row(Text(_cut(_said(metric, options), options.max_width - plot - 29), "dim"), Text(numbers), "")
@@ -224,7 +226,8 @@ def _marks(options: ConsoleOptions) -> Mapping[str, str]:
 
 
 def _said(text: str, options: ConsoleOptions) -> str:
-    """The text in what the console can write; "?" for what it cannot."""
+    """The text in what the console can write: plain dashes for ours, "?" for what else it cannot."""
+    text = text.translate({ord("−"): "-", ord("–"): "-"}) if options.ascii_only else text
     return text.encode(options.encoding, "replace").decode(options.encoding)
 
 
@@ -252,7 +255,8 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _signed(value: float | None) -> str:
-    return _number(value if value is None else round(value, 3) + 0.0, "+.3f")
+    rounded = round(value, 3) + 0.0 if _is_number(value) else None
+    return _number(rounded, "+.3f" if rounded else ".3f")
 
 
 def _span(ends: Sequence[float | None] | None) -> str:

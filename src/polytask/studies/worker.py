@@ -11,7 +11,7 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, RunError
 from polytask.studies.bench import Bench, Telling
 
 #: Seconds between two looks at whether the parent still lives.
@@ -39,7 +39,7 @@ def main(descriptor: int) -> None:
             connection.send(("done", bench.do(job, tell)))
         except Exception as error:
             traceback.print_exc()
-            connection.send(("failed", explain(error)))
+            connection.send(("stopped" if isinstance(error, RunError) else "failed", explain(error)))
 
 
 def explain(error: Exception) -> str:
