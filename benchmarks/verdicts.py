@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+
+import polytask as pt
+from polytask.demos import DEMOS
 from real_data import SPLIT, Problem, labels
 from real_data import census as read_census
 from real_data import mulan as read_mulan
 from real_data import tox21 as read_tox21
-
-import polytask as pt
-from polytask.demos import DEMOS
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -37,7 +37,7 @@ def test_nothing_heavy_is_loaded(program):
 
 def test_help_names_every_command():
     text = python(*HELP)
-    for command in ("fit", "predict", "evaluate", "init", "list", "demo"):
+    for command in ("fit", "predict", "evaluate", "init", "study", "report", "list", "demo"):
         assert command in text
 
 

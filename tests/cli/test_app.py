@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -232,20 +233,23 @@ def tiny_demo(monkeypatch):
 
 
 def test_demo(polytask, tiny_demo, here):
-    shown = polytask("demo", "-o", "demo")
-    run = pt.load("demo")
-    assert all(task.name in shown.stdout for task in run.tasks)
+    shown = polytask("demo", "-o", "demo", "--jobs", "0")
+    study = pt.Study("demo")
+    assert all(task in shown.stdout for task in study.verdict)
+    assert study.verdict.headline in " ".join(shown.stdout.split())
+    assert "demo/report.html" in shown.stdout
+    assert Path("demo/report.html").stat().st_size < 1.5e6
     assert "handwritten digits" in shown.stderr
-    found = strict(polytask("demo", "digits", "-o", "demo", "--json").stdout)
-    assert set(found["scores"]) == {task.name for task in run.tasks}
-    assert run.metrics["test_opened"] is not None
+    found = strict(polytask("demo", "digits", "-o", "demo", "--jobs", "0", "--json").stdout)
+    assert set(found["verdict"]["tasks"]) == set(study.verdict)
+    assert found["page"] == "demo/report.html"
 
 
 def test_version(polytask):
     assert polytask("--version").stdout.strip() == __version__
 
 
-@pytest.mark.parametrize("command", ["fit", "init", "predict", "evaluate", "list", "demo"])
+@pytest.mark.parametrize("command", ["fit", "init", "predict", "evaluate", "study", "report", "list", "demo"])
 def test_help_of_every_command(polytask, command):
     assert f" {command}" in (shown := polytask(command, "--help").stdout)
     assert "--help" in shown
@@ -253,7 +257,7 @@ def test_help_of_every_command(polytask, command):
 
 def test_every_command_is_named_in_the_help(polytask):
     shown = polytask("--help").stdout
-    for word in ("fit", "init", "predict", "evaluate", "list", "demo", "--install-completion", "--show-completion"):
+    for word in ("fit", "init", "predict", "evaluate", "study", "report", "list", "demo", "--install-completion", "--show-completion"):
         assert word in shown
 
 
