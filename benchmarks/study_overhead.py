@@ -43,6 +43,7 @@ def measure(name: str, seeds: int, folder: Path) -> dict[str, float]:
         folder=folder,
         quiet=True,
         device="cpu",
+        group=demo.group,
         **demo.settings(),
     )
     wall = time.perf_counter() - began

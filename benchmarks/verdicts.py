@@ -53,7 +53,7 @@ def demo(name: str) -> Callable[[Path], Question]:
             table=found.table(),
             tasks=found.tasks(),
             candidates=found.candidates,
-            settings=found.settings(),
+            settings={**found.settings(), "group": found.group},
         )
 
     return read
@@ -76,7 +76,7 @@ def census(data: Path) -> Question:
 
 
 def tox21(data: Path) -> Question:
-    found = asked(read_tox21(data), ["sum", "uncertainty"], seeds=10, group="scaffold", ignore=["scaffold"])
+    found = asked(read_tox21(data), ["sum", "uncertainty"], seeds=10, group="scaffold")
     scaffold = np.load(data / "tox21" / "ecfp4_1024.npz")["scaffold_id"]
     return Question(**{**vars(found), "table": found.table.assign(scaffold=scaffold)})
 
@@ -104,7 +104,7 @@ def parkinsons(data: Path) -> Question:
         table=table.assign(**{SPLIT: labels(len(table), *parts)}),
         tasks=[pt.Regression(name, primary="mae", criterion="mae") for name in ("motor_UPDRS", "total_UPDRS")],
         candidates=["sum", "uncertainty"],
-        settings={"split": {"column": SPLIT}, "threads": 1, "group": "subject#", "ignore": ["subject#"]},
+        settings={"split": {"column": SPLIT}, "threads": 1, "group": "subject#"},
     )
 
 

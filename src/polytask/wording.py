@@ -95,9 +95,13 @@ def hint(kind: Any, value: Any) -> str:
     if kind is str and isinstance(value, bool | int | float):
         return f": write '{value}' in quotes"
     is_list = origin in (tuple, list) and bool(args) and (len(args) == 1 or args[-1] is Ellipsis)
-    if is_list and isinstance(value, args[0] if isinstance(args[0], type) else ()) and not isinstance(value, bool):
+    if is_list and not isinstance(value, bool | Mapping) and _could_be(value, args[0]):
         return f": write [{value}]"
     return ""
+
+
+def _could_be(value: Any, kind: Any) -> bool:
+    return kind is Any or (isinstance(kind, type) and isinstance(value, kind))
 
 
 def _reads_as(kind: type[int] | type[float], text: str) -> bool:

@@ -257,7 +257,18 @@ def test_help_of_every_command(polytask, command):
 
 def test_every_command_is_named_in_the_help(polytask):
     shown = polytask("--help").stdout
-    for word in ("fit", "init", "predict", "evaluate", "study", "report", "list", "demo", "--install-completion", "--show-completion"):
+    for word in (
+        "fit",
+        "init",
+        "predict",
+        "evaluate",
+        "study",
+        "report",
+        "list",
+        "demo",
+        "--install-completion",
+        "--show-completion",
+    ):
         assert word in shown
 
 

@@ -49,7 +49,7 @@ def test_diverted_flights_have_a_departure_delay_only(table):
 
 def test_nothing_that_gives_a_target_away_is_a_column(table):
     assert not set(table.columns) & {"dep_time", "arr_time", "tailnum", "flight", "time_hour", "year", "day"}
-    inputs = table.drop(columns=[*TARGETS, "part"])
+    inputs = table.drop(columns=[*TARGETS, "part", "date"])
     assert len(inputs.columns) == 15
     # Whether an input is missing says little of the target (a storm stops a
     # barometer too); a missing tail number says 0.55.

@@ -82,7 +82,9 @@ def test_other_data_are_refused(copied, study, houses):
 def test_a_damaged_run_is_named_with_what_to_do(copied, study):
     unfinished(copied)
     flip(copied / "runs/sum/seed-0/weights/mean.safetensors")
-    with pytest.raises(RunError, match=r"mean.safetensors is damaged.*or remove .*runs/sum/seed-0, and it is trained again"):
+    with pytest.raises(
+        RunError, match=r"mean.safetensors is damaged.*or remove .*runs/sum/seed-0, and it is trained again"
+    ):
         again(study)
     shutil.rmtree(copied / "runs/sum/seed-0")
     assert again(study).results["kind"] == "study"
@@ -102,7 +104,7 @@ def test_a_run_of_another_study_is_refused(copied, study, houses, tasks):
 
 def test_a_damaged_baseline_is_named(copied, study):
     unfinished(copied)
-    path = next(copied.glob("baselines/linear/price/*/*/baseline.json"))
+    path = next(copied.glob("baselines/linear/price/**/baseline.json"))
     path.write_text("{")
     with pytest.raises(RunError, match=r"baseline.json is damaged"):
         again(study)
@@ -173,7 +175,7 @@ def test_a_report_in_the_folder_does_not_stand_in_its_way(copied, study, finishe
     [
         ({"candidates": [{"sharing": {"hard": {"split": 9}}}]}, r"split=9, but the encoder has 3 stages"),
         ({"companions": ("pooled",)}, r"pooled wants a table for each task"),
-        ({"companions": ("equal_parameters",), "encoder": {"resnet": {}}}, r"encoder"),
+        ({"companions": ("equal_parameters",), "encoder": {"mlp": {"widths": []}}}, r"MLP has no layer here whose width"),
         ({"group": "spot"}, r"the group column 'spot' is missing in 1 of"),
         ({"candidates": ["sum", "sum"]}, r"two are called"),
         ({"jobs": -1}, r"jobs=-1: a number of worker processes, or 0"),
@@ -193,7 +195,9 @@ def study_split(houses):
     """The test rows that the study will have."""
     from polytask.data import SplitSettings, Table, make_split
 
-    return make_split(Table.of(houses), [pt.Regression("price"), pt.Classification("sold")], SplitSettings()).rows("test")
+    return make_split(Table.of(houses), [pt.Regression("price"), pt.Classification("sold")], SplitSettings()).rows(
+        "test"
+    )
 
 
 def refuse_to_write(monkeypatch, where: str) -> None:
@@ -219,7 +223,9 @@ def test_a_full_disk_is_one_sentence_and_the_study_goes_on_later(study, monkeypa
     settings = {"epochs": 1, "baselines": ("linear",)}
     with monkeypatch.context() as patched:
         refuse_to_write(patched, where)
-        with pytest.raises(RunError, match=r"cannot be written: there is no space left on the disk; free some and start"):
+        with pytest.raises(
+            RunError, match=r"cannot be written: there is no space left on the disk; free some and start"
+        ):
             study(**settings)
     found = study(**settings)
     assert {run["state"] for run in found.results["runs"]} == {"finished"}

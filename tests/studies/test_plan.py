@@ -12,7 +12,6 @@ from polytask.encoders import MLP
 from polytask.errors import ConfigError, SchemaError
 from polytask.experiment import make_blueprint, run
 from polytask.sharing import Hard
-from polytask.studies.conduct import first_units
 from polytask.studies.data import View
 from polytask.studies.plan import (
     Job,
@@ -20,12 +19,12 @@ from polytask.studies.plan import (
     candidate_units,
     check_grid,
     check_labels,
-    jobs_of,
     placebo_units,
     settings_of_grid,
     twin_of,
     twin_units,
 )
+from polytask.studies.units import first_units
 
 
 def units_of(setup, candidates, **experiment):
@@ -239,16 +238,15 @@ def test_a_grid_that_cannot_be_is_refused(experiment, grid, says):
 
 
 def test_jobs_and_their_folders(setup):
-    candidates, twins, data = units_of(setup, ["sum"])
-    jobs = list(jobs_of([*candidates, *twins], [3, 4], 1, {"learning_rate": 0.01}))
+    candidates, twins, _ = units_of(setup, ["sum"])
+    jobs = [Job(unit, seed, 0, {"learning_rate": 0.01}) for seed in (3, 4) for unit in (*candidates, *twins)]
     assert [job.folder for job in jobs[:3]] == [
         "runs/sum/learning_rate=0.01/seed-3",
         "runs/twins/price/learning_rate=0.01/seed-3",
         "runs/twins/sold/learning_rate=0.01/seed-3",
     ]
-    assert [job.seed for job in jobs] == [3, 3, 3, 4, 4, 4]
     assert jobs[0].experiment.train.learning_rate == 0.01
-    resplit = list(jobs_of(candidates, [0], 2, {}))
+    resplit = [Job(candidates[0], 0, split, {}, True) for split in (0, 1)]
     assert [job.folder for job in resplit] == ["runs/sum/split-0/seed-0", "runs/sum/split-1/seed-0"]
     assert len({job.mark("study") for job in (*jobs, *resplit)}) == 8
     assert jobs[0].mark("study") != jobs[0].mark("another")

@@ -7,7 +7,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from polytask.studies.terminal import ASCII, UNICODE, leaderboard_table, verdict_table, verdict_text
+from polytask.studies.terminal import verdict_table, verdict_text
+from polytask.studies.terminal_leaderboard import leaderboard_table
+from polytask.studies.terminal_text import ASCII, UNICODE
 
 
 def verdict(word="helps", difference=0.03, half=0.02, **changes):

@@ -55,7 +55,7 @@ def study(
             data=data,
             folder=out,
             jobs=jobs,
-            title=source.stem,
+            title=None if source.suffix in (".yaml", ".yml") else source.stem,
             quiet=quiet or as_json,
             say=say,
             place=place,

@@ -184,11 +184,6 @@ def group_keys(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
     Raises:
         SchemaError: a row without one.
     """
-    """The group of each of these rows.
-
-    Raises:
-        SchemaError: it is missing in one of them.
-    """
     keys, present = keys_of(table, column)
     missing = rows[~present[rows]]
     if len(missing):

@@ -21,6 +21,7 @@ class Demo:
         tasks: makes the tasks.
         settings: makes the settings for `fit` that differ from its defaults.
         candidates: balancers that are compared.
+        group: the column whose groups of rows belong together, if any.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Demo:
     tasks: Callable[[], Sequence[Task]]
     settings: Callable[[], dict[str, Any]]
     candidates: Sequence[str]
+    group: str | None = None
 
 
 #: name -> demo
@@ -48,5 +50,6 @@ DEMOS: dict[str, Demo] = {
         tasks=flights.tasks,
         settings=flights.settings,
         candidates=("sum",),
+        group="date",
     ),
 }

@@ -45,7 +45,7 @@ def run_demo(
     say(f"{demo.title}: {demo.summary}")
     study = run_study(
         experiment_from(demo.tasks(), **demo.settings()),
-        StudySettings(candidates=list(demo.candidates)),
+        StudySettings(candidates=list(demo.candidates), group=demo.group),
         data=Table.of(demo.table()),
         folder=folder or Path("runs") / f"demo-{name}",
         jobs=min(os.cpu_count() or 1, MOST_JOBS) if jobs is None else jobs,

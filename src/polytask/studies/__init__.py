@@ -55,7 +55,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _P
     from polytask.studies.record import Study, StudyVerdict, TaskVerdict
     from polytask.studies.session import run_study
     from polytask.studies.settings import StudySettings
-    from polytask.studies.terminal import leaderboard_table, verdict_table, verdict_text
+    from polytask.studies.terminal import verdict_table, verdict_text
+    from polytask.studies.terminal_leaderboard import leaderboard_table
 
 #: What trains, and what shows it: loaded when first used.
 _PLACES = {
@@ -65,7 +66,7 @@ _PLACES = {
     "StudyVerdict": "record",
     "TaskVerdict": "record",
     "forecast": "dry_run",
-    "leaderboard_table": "terminal",
+    "leaderboard_table": "terminal_leaderboard",
     "run_study": "session",
     "study": "arguments",
     "verdict_table": "terminal",

@@ -2,20 +2,21 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
-from polytask.runs import RunFolder
 from polytask.studies.bench import read_baseline
-from polytask.studies.conduct import Conducted, parameters_of
+from polytask.studies.conduct import Conducted
+from polytask.studies.costs import Costs
 from polytask.studies.data import StudyData
 from polytask.studies.judge import Judge
-from polytask.studies.plan import CANDIDATE, TWINS, Job, Unit
+from polytask.studies.plan import CANDIDATE, TWINS, Unit
+from polytask.studies.units import parameters_of
+from polytask.studies.verdict import interval_of
 
 BASELINE = "baseline"
 
@@ -51,103 +52,6 @@ class Arm:
         return float(self.values["scores"].get(task, {}).get(key, math.nan))
 
 
-class Costs:
-    """What was spent, read from the Runs.
-
-    Args:
-        folder: of the study.
-        conducted: what was trained.
-    """
-
-    def __init__(self, folder: RunFolder, conducted: Conducted) -> None:
-        self.folder = folder
-        self._conducted = conducted
-
-    def runs(self) -> list[dict[str, Any]]:
-        """Every Run with its state."""
-        crashed = self._conducted.crashed
-        main = {job.folder for job in self._conducted.main}
-        return [
-            {
-                "arm": job.unit.arm,
-                "task": job.unit.task,
-                "seed": job.seed,
-                "split": job.split,
-                "setting": dict(job.setting),
-                "folder": job.folder,
-                "state": "crashed" if job.folder in crashed else "finished",
-                "reason": crashed.get(job.folder, ""),
-                **({} if job.folder in crashed else self._of_run(job)),
-                "is_main": job.folder in main,
-            }
-            for job in self._jobs()
-        ]
-
-    def seconds(self, units: list[Unit]) -> float:
-        """Training of the Runs that are judged."""
-        folders = {unit.folder for unit in units}
-        return sum(
-            self._of_run(job)["seconds"]
-            for job in self._conducted.main
-            if job.unit.folder in folders and job.folder not in self._conducted.crashed
-        )
-
-    def joules(self, folders: list[str]) -> float | None:
-        """Of these jobs; None where one of them is not known."""
-        found = [self._spent.get(folder, {}).get("joules") for folder in folders]
-        known = [value for value in found if value is not None]
-        return sum(known) if known and len(known) == len(found) else None
-
-    def total(self) -> dict[str, Any]:
-        """Of the whole study."""
-        folders = [job.folder for job in self._jobs() if job.folder not in self._conducted.crashed]
-        return {
-            "wall_seconds": round(sum(self._sessions().values()), 1),
-            "training_seconds": round(sum(self._of_run(job)["seconds"] for job in self._finished()), 1),
-            "runs": len(folders),
-            "joules": self.joules(folders),
-        }
-
-    def _sessions(self) -> dict[str, float]:
-        """Seconds of each time that the study was started."""
-        found: dict[str, float] = {}
-        for spent in self._spent.values():
-            found[spent["session"]] = max(found.get(spent["session"], 0.0), spent["elapsed"])
-        return found
-
-    def _jobs(self) -> list[Job]:
-        return [*self._conducted.main, *self._conducted.trials]
-
-    def _finished(self) -> Iterator[Job]:
-        return (job for job in self._jobs() if job.folder not in self._conducted.crashed)
-
-    def _of_run(self, job: Job) -> dict[str, Any]:
-        if job.folder not in self._read:
-            run = RunFolder(self.folder / job.folder)
-            head = run.read_json("run.json")
-            lines = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
-            seconds = sum(json.loads(line)["timing"]["seconds"] for line in lines)
-            self._read[job.folder] = {
-                "seconds": round(seconds, 3),
-                "epochs": head["epochs"],
-                "best_epoch": head["best_epoch"],
-                "validation": head["best_score"],
-            }
-        return self._read[job.folder]
-
-    @cached_property
-    def _read(self) -> dict[str, dict[str, Any]]:
-        return {}
-
-    @cached_property
-    def _spent(self) -> dict[str, dict[str, Any]]:
-        path = self.folder / "costs.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        # Lines are appended: the last one before a full disk may be cut.
-        whole = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-        return {record["folder"]: record for record in whole}
-
-
 def arms_of(
     judge: Judge, conducted: Conducted, data: StudyData, overrides: Mapping[str, Mapping[str, Any]], costs: Costs
 ) -> list[Arm]:
@@ -160,10 +64,13 @@ def arms_of(
         _of_baseline(judge, conducted, name, costs) for name in dict.fromkeys(job.name for job in conducted.baselines)
     ]
     own = {name: arm for arm in arms for name in arm.values["of"] or () if arm.role == TWINS}
+    # A task on which nothing has a skill (one class among the test labels, say) is left out for all.
+    judged = [task for task in judge.tasks if any(not math.isnan(arm.skill(task)) for arm in arms)]
     for arm in arms:
         twins = own.get(arm.name, own.get(conducted.chosen))
-        arm.values["delta_m"] = None if arm.role == TWINS or twins is None else _delta_m(judge, arm, twins)
-    for arm, rank in zip(arms, ranks(judge, arms), strict=True):
+        arm.values["delta_m"] = None if arm.role == TWINS or twins is None else _delta_m(judge, judged, arm, twins)
+        arm.values["mean_skill"] = _mean_skill(arm, judged)
+    for arm, rank in zip(arms, ranks(judged, arms), strict=True):
         arm.values["mean_rank"] = rank
     return arms
 
@@ -179,7 +86,7 @@ def _of_units(
     first = units[0]
     counts = [parameters_of(unit, data) for unit in units]
     jobs = [job for job in conducted.main if job.unit.arm == first.arm]
-    chosen = {unit.task: conducted.settings[unit.folder] for unit in units}
+    chosen = {unit.task: _setting(conducted, unit) for unit in units}
     return Arm(
         first.arm,
         first.role,
@@ -200,6 +107,14 @@ def _of_units(
             **_scores(judge, first.arm, is_shared=first.role == CANDIDATE),
         },
     )
+
+
+def _setting(conducted: Conducted, unit: Unit) -> dict[str, Any]:
+    """The point of the grid that a net got; by split, where splits differ in it."""
+    by_split = {split: point for (folder, split), point in conducted.settings.items() if folder == unit.folder}
+    first = by_split[0]
+    same = all(point == first for point in by_split.values())
+    return first if same else {f"split {split}": point for split, point in by_split.items()}
 
 
 def _of_baseline(judge: Judge, conducted: Conducted, name: str, costs: Costs) -> Arm:
@@ -251,7 +166,7 @@ def _scores(judge: Judge, arm: str, *, is_shared: bool) -> dict[str, Any]:
             continue
         evidence = judge.skill(arm, task)
         constant, perfect = judge.constant(task), judge.judged(task).metric.perfect
-        interval = evidence.interval()
+        interval = interval_of(evidence)
         own = np.array(judge.scores(arm, task, own_best=True)) if is_shared and len(judge.tasks) > 1 else None
         value = float(np.nanmean(table))
         found[task] = {
@@ -267,8 +182,7 @@ def _scores(judge: Judge, arm: str, *, is_shared: bool) -> dict[str, Any]:
                 "skill": (float(np.nanmean(own)) - constant) / ((perfect - constant) or math.nan),
             },
         }
-    skills = [score["skill"] for score in found.values() if not math.isnan(score["skill"])]
-    return {"scores": found, "mean_skill": float(np.mean(skills)) if skills else math.nan}
+    return {"scores": found}
 
 
 def _means(table: np.ndarray) -> np.ndarray:
@@ -277,23 +191,28 @@ def _means(table: np.ndarray) -> np.ndarray:
     return np.nansum(table, axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
 
 
-def _delta_m(judge: Judge, arm: Arm, twins: Arm) -> float:
+def _delta_m(judge: Judge, tasks: Sequence[str], arm: Arm, twins: Arm) -> float:
     """Mean over tasks of the relative change against the twin in percent, signed so that higher is better.
 
     Paper: Maninis, Radosavovic, Kokkinos: Attentive single-tasking of multiple tasks, CVPR 2019, arXiv 1904.08918.
     """
     changes = []
-    for task in judge.tasks:
+    for task in tasks:
         own, other = arm.value(task), twins.value(task)
         sign = 1 if judge.judged(task).metric.higher_is_better else -1
         changes.append(sign * (own - other) / abs(other) if other else math.nan)
-    return 100 * float(np.mean(changes))
+    return 100 * float(np.mean(changes)) if changes else math.nan
 
 
-def ranks(judge: Judge, arms: list[Arm]) -> list[float]:
+def _mean_skill(arm: Arm, tasks: Sequence[str]) -> float:
+    """Over all tasks that are judged; NaN for an arm that cannot do one of them, as it could not be compared."""
+    return float(np.mean([arm.skill(task) for task in tasks])) if tasks else math.nan
+
+
+def ranks(tasks: Sequence[str], arms: list[Arm]) -> list[float]:
     """Each arm's mean rank by skill over tasks, among the arms that do all of them; ties share their ranks."""
-    table = np.array([[arm.skill(task) for task in judge.tasks] for arm in arms])
-    whole = ~np.isnan(table).any(axis=1)
+    table = np.array([[arm.skill(task) for task in tasks] for arm in arms]).reshape(len(arms), len(tasks))
+    whole = ~np.isnan(table).any(axis=1) & bool(tasks)
     found = np.full(len(arms), math.nan)
     if whole.any():
         found[whole] = rankdata(-table[whole], axis=0).mean(axis=1)

@@ -1,5 +1,7 @@
 """What a worker does: train one Run of a study, or fit one baseline."""
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +13,7 @@ import torch
 from safetensors.torch import save
 
 from polytask.data import encode_targets, fit_task
-from polytask.experiment import CATALOGUES, Experiment, run
+from polytask.experiment import CATALOGUES, Experiment, run, without_path
 from polytask.runs import RunFolder
 from polytask.studies.baselines import Rows, fit_baseline
 from polytask.studies.data import StudyData, View
@@ -67,7 +69,13 @@ class BaselineJob:
     @property
     def folder(self) -> str:
         """Where its outputs are, within the study."""
-        return f"baselines/{self.name}/{self.task}/split-{self.split}/seed-{self.seed}"
+        return f"baselines/{self.name}/{self.task}/{self.inputs}/split-{self.split}/seed-{self.seed}"
+
+    @property
+    def inputs(self) -> str:
+        """A digest of inputs and preprocessing: they are the chosen candidate's."""
+        written = json.dumps(without_path(self.experiment.written())["data"], sort_keys=True, default=str)
+        return hashlib.sha256(written.encode()).hexdigest()[:8]
 
     @property
     def files(self) -> tuple[str, str]:
@@ -180,5 +188,6 @@ def read_baseline(folder: RunFolder, job: BaselineJob) -> dict[str, Any] | None:
 
 
 def threads_for(jobs: int) -> int:
-    """Threads a worker gets of this machine's cores."""
-    return max(1, (os.cpu_count() or 1) // max(jobs, 1))
+    """Threads a worker gets of the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(jobs, 1))

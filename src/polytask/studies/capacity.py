@@ -44,7 +44,7 @@ def scaled_to(
         >>> scaled_to(MLP.with_(widths=(64, 32)), spec, of_two_nets, wanted=2272).settings["widths"]
         (45, 22)
     """
-    _check(encoder, spec)
+    check_scales(encoder, spec)
     counted: dict[str, int] = {}
 
     def parameters(factor: float) -> int:
@@ -104,8 +104,12 @@ def _scaled(value: Any, factor: float) -> Any:
     return written(scaled(as_choice(value, ENCODERS, "encoder"), factor), ENCODERS, "encoder")
 
 
-def _check(encoder: Choice[Encoder], spec: InputSpec) -> None:
-    """Twice the widths have to make more parameters: an MLP without layers has none to scale."""
+def check_scales(encoder: Choice[Encoder], spec: InputSpec) -> None:
+    """Refuses an encoder without widths, or whose widths change nothing: an MLP without layers has none to scale.
+
+    Raises:
+        ConfigError: it has none.
+    """
     with torch.random.fork_rng(devices=[]):
         sizes = [sum(p.numel() for p in choice(spec).parameters()) for choice in (encoder, scaled(encoder, 2.0))]
     if sizes[0] == sizes[1]:

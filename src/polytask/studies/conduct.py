@@ -9,34 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from polytask.config import Choice
-from polytask.data import fit_task
-from polytask.encoders import ENCODERS, Encoder, default_encoder
 from polytask.errors import RunError
-from polytask.experiment import ALL, Experiment, make_blueprint
-from polytask.model import count_parameters
+from polytask.experiment import Experiment
 from polytask.runs import RunFolder, explained
 from polytask.studies.baselines import can_do
 from polytask.studies.bench import BaselineJob, read_baseline
-from polytask.studies.capacity import scaled, scaled_to
-from polytask.studies.data import POOLED, StudyData, View, pooled_experiment
-from polytask.studies.folder import is_finished
+from polytask.studies.data import StudyData
+from polytask.studies.folder import is_finished, opened_at
 from polytask.studies.live import StudyProgress
 from polytask.studies.plan import (
     CANDIDATE,
-    COMPANION,
     Job,
     Unit,
-    candidate_units,
-    check_labels,
-    jobs_of,
-    placebo_units,
     settings_of_grid,
-    twin_of,
-    twin_units,
 )
 from polytask.studies.pool import Outcome, Pool
 from polytask.studies.settings import StudySettings
+from polytask.studies.units import companion_units, first_units
 
 
 @dataclass
@@ -45,7 +34,7 @@ class Conducted:
 
     Attributes:
         units: every net, by what it is for.
-        settings: unit's folder -> the point of the grid that was chosen for it.
+        settings: (unit's folder, split) -> the point of the grid that was chosen for it there.
         main: the Runs that are judged.
         trials: Runs of the grid that were not chosen.
         baselines: those that were fitted.
@@ -55,7 +44,7 @@ class Conducted:
     """
 
     units: list[Unit] = field(default_factory=list)
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settings: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     main: list[Job] = field(default_factory=list)
     trials: list[Job] = field(default_factory=list)
     baselines: list[BaselineJob] = field(default_factory=list)
@@ -101,39 +90,40 @@ class Conductor:
         self._train(self.units)
         self.found.validation = {arm: self._validation(arm) for arm in dict.fromkeys(u.arm for u in self.units)}
         candidates = [unit.arm for unit in self.units if unit.role == CANDIDATE]
-        self.found.chosen = best_of({arm: self.found.validation[arm] for arm in candidates})
+        self.found.chosen = best_of({arm: self.found.validation[arm] for arm in candidates}, self.found.crashed)
         chosen = next(unit for unit in self.units if unit.arm == self.found.chosen)
         self._train(companion_units(chosen, self.settings, self.data))
+        opened_at(self.folder)  # baselines answer for the test rows as soon as they are fitted
         self._fit_baselines(chosen.experiment)
         return self.found
 
     def _train(self, units: Sequence[Unit]) -> None:
-        """Tries every point of the grid under the first seed, then trains the chosen one under all."""
+        """Tries every point of the grid under the first seed, then trains the chosen one under all; split by split."""
         if not units:
             return
-        points = settings_of_grid(self.settings.grid)
-        many = self.settings.num_splits > 1
-        tried = [Job(u, self.seeds[0], 0, point, many) for point in points for u in units] if len(points) > 1 else []
-        self._do(tried, units)
+        points, splits = settings_of_grid(self.settings.grid), range(self.settings.num_splits)
+        many = len(splits) > 1
+        tried = [Job(u, self.seeds[0], split, point, many) for split in splits for point in points for u in units]
+        tried = tried if len(points) > 1 else []
+        self._do(tried)
         for unit in units:
-            scores = (
-                {k: self._score(Job(unit, self.seeds[0], 0, p, many)) for k, p in enumerate(points)} if tried else {}
-            )
-            best = max(scores, key=lambda k: (not np.isnan(scores[k]), scores[k], -k)) if scores else 0
-            self.found.settings[unit.folder] = points[best]
+            for split in splits:
+                scores = [self._score(Job(unit, self.seeds[0], split, p, many)) for p in points] if tried else [0.0]
+                best = max(range(len(scores)), key=lambda k: (not np.isnan(scores[k]), scores[k], -k))
+                self.found.settings[unit.folder, split] = points[best]
         main = [
-            job
+            Job(unit, seed, split, self.found.settings[unit.folder, split], many)
+            for seed in self.seeds  # all of one seed before the next
+            for split in splits
             for unit in units
-            for job in jobs_of([unit], self.seeds, self.settings.num_splits, self.found.settings[unit.folder])
         ]
-        main.sort(key=lambda job: self.seeds.index(job.seed))  # all of one seed before the next
-        self._do(main, units)
+        self._do(main)
         chosen = {job.folder for job in main}
         self.found.units += units
         self.found.main += main
         self.found.trials += [job for job in tried if job.folder not in chosen]
 
-    def _do(self, jobs: Sequence[Job], units: Sequence[Unit]) -> None:
+    def _do(self, jobs: Sequence[Job]) -> None:
         finished = [job for job in jobs if is_finished(self.folder, job, self.digest)]
         self.progress.planned(jobs, finished)
         done = {job.folder for job in finished} | set(self.found.crashed)
@@ -167,8 +157,9 @@ class Conductor:
                 self.found.crashed[outcome.job.folder] = outcome.reason
                 continue
             path = self.folder / "costs.jsonl"
+            # A line break first: a full disk may have cut the line before.
             with explained(path), path.open("a", encoding="utf-8") as handle:
-                handle.write(json.dumps(outcome.cost | self._now()) + "\n")
+                handle.write("\n" + json.dumps(outcome.cost | self._now()))
 
     def _now(self) -> dict[str, Any]:
         """When a job ended: a study that was killed has several sessions."""
@@ -189,88 +180,6 @@ class Conductor:
         return float(np.mean(skills)) if skills else float("nan")
 
 
-def first_units(candidates: Mapping[str, Experiment], settings: StudySettings, data: StudyData) -> list[Unit]:
-    """Candidates, their twins, and a pooled model where it was asked for.
-
-    Raises:
-        ConfigError: settings of a candidate that do not fit the inputs, or a companion that cannot be.
-        SchemaError: a task without a label among training or validation rows.
-    """
-    check_labels(data)
-    found = candidate_units(candidates, data)
-    twins = twin_units(found, data)
-    if "pooled" in settings.companions:
-        first = found[0]
-        alone = twin_of(first.experiment, data.tasks[0], data)
-        train = replace(alone.train, batch_size=first.experiment.train.batch_size)
-        experiment = pooled_experiment(replace(alone, train=train), data.tasks, data.tables)
-        found.append(Unit(POOLED, COMPANION, View("pooled"), experiment, tuple(candidates)))
-    for unit in (*found, *twins):
-        parameters_of(unit, data)
-        if "equal_parameters" in settings.companions:
-            scaled(encoder_of(unit, data), 1.0)  # refused now, and not when all is trained
-    return found + twins
-
-
-def companion_units(chosen: Unit, settings: StudySettings, data: StudyData) -> list[Unit]:
-    """What is compared with the chosen candidate on request; a placebo needs partners.
-
-    Raises:
-        ConfigError: an encoder without widths.
-    """
-    found = []
-    if "placebo" in settings.companions and len(data.tasks) > 1:
-        found += placebo_units(chosen, data)
-    if "equal_parameters" in settings.companions:
-        found += equal_parameter_units(chosen, data)
-    return found
-
-
-def equal_parameter_units(chosen: Unit, data: StudyData) -> list[Unit]:
-    """The single-task twins with their widths scaled, so that all together have the candidate's parameters.
-
-    Raises:
-        ConfigError: an encoder without widths.
-    """
-    wanted = parameters_of(chosen, data)[0]
-    twins = twin_units([chosen], data)
-    spec = data.view(chosen.view, 0, chosen.experiment, "")[1].preprocessor.spec
-    encoder = encoder_of(chosen, data)
-
-    def count(choice: Choice[Encoder]) -> int:
-        units = [replace(unit, experiment=replace(unit.experiment, encoder=choice)) for unit in twins]
-        return sum(parameters_of(unit, data)[0] for unit in units)
-
-    found = scaled_to(encoder, spec, count, wanted)
-    arm = "twins of equal parameters"
-    return [
-        replace(u, arm=arm, role=COMPANION, experiment=replace(u.experiment, encoder=found), of=(chosen.arm,))
-        for u in twins
-    ]
-
-
-def encoder_of(unit: Unit, data: StudyData) -> Choice[Encoder]:
-    """The encoder of a net, chosen by its inputs where nobody chose it."""
-    spec = data.view(unit.view, 0, unit.experiment, "")[1].preprocessor.spec
-    return unit.experiment.encoder or Choice(ENCODERS[default_encoder(spec)])
-
-
-def parameters_of(unit: Unit, data: StudyData) -> tuple[int, int]:
-    """How many parameters a net has, and how many of them at least two tasks share.
-
-    Raises:
-        ConfigError: settings that do not fit the inputs.
-    """
-    tables, given = data.view(unit.view, 0, unit.experiment, "")
-    fitted = {}
-    for task in unit.experiment.tasks:
-        where = task.name if isinstance(tables, dict) else ALL
-        table = tables[where] if isinstance(tables, dict) else tables
-        fitted[task.name] = fit_task(table, task, given.splits[where].rows("train"))
-    model = make_blueprint(unit.experiment, fitted, given.preprocessor.spec).build()
-    return count_parameters(model.parameters()), count_parameters(model.shared_parameters())
-
-
 def validation_skills(folder: RunFolder, job: Job) -> dict[str, float]:
     """Task -> skill on validation rows, where it is defined; of the tasks that the Run is for."""
     scores = RunFolder(folder / job.folder).read_json("metrics.json")["validation"]
@@ -279,7 +188,7 @@ def validation_skills(folder: RunFolder, job: Job) -> dict[str, float]:
     return {task: found["skill"] for task, found in asked.items() if found["skill"] is not None}
 
 
-def best_of(validation: Mapping[str, float]) -> str:
+def best_of(validation: Mapping[str, float], crashed: Mapping[str, str]) -> str:
     """The candidate with the highest mean skill on validation rows; the first of equal ones.
 
     Raises:
@@ -287,8 +196,9 @@ def best_of(validation: Mapping[str, float]) -> str:
     """
     known = {arm: skill for arm, skill in validation.items() if not np.isnan(skill)}
     if not known:
+        first = next((f"; the first, {folder}, crashed: {reason}" for folder, reason in crashed.items()), "")
         raise RunError(
-            "no candidate has a skill on validation rows: all of their Runs crashed, or no validation row has a label; "
-            "see the reasons above"
+            "no candidate has a skill on validation rows: all of their Runs crashed, or no validation row has a label"
+            + first
         )
     return max(known, key=lambda arm: known[arm])

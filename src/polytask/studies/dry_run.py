@@ -9,12 +9,12 @@ from typing import Any
 
 from polytask.config import Source as Place
 from polytask.experiment import Experiment, run
-from polytask.studies.conduct import companion_units, first_units, parameters_of
 from polytask.studies.data import StudyData
 from polytask.studies.plan import CANDIDATE, TWINS, Unit, settings_of_grid
 from polytask.studies.session import check_jobs, default_folder
 from polytask.studies.settings import StudySettings
 from polytask.studies.setup import Setup, set_up
+from polytask.studies.units import companion_units, first_units, parameters_of
 from polytask.train import Quiet
 
 
@@ -74,8 +74,8 @@ def forecast(
 ) -> Forecast:
     """Says which Runs a study would make, and how long they may take; nothing is left on the disk.
 
-    One epoch of every candidate and of every kind of twin is trained and timed, under the first seed and the first
-    point of the grid. Baselines are not counted: they take seconds, mostly.
+    One epoch of every candidate and of every kind of twin is trained and timed, under the first seed, with
+    the settings that the grid changes. Baselines are not counted: they take seconds, mostly.
 
     Raises:
         SchemaError: the data do not fit the tasks.

@@ -21,6 +21,7 @@ class Evidence:
         classes: different labels among the rows, for tasks that have classes.
         fewest: rows of the rarest class, for metrics that set classes against each other (ROC-AUC).
         unit: what a skill of 1 is worth in the metric: |perfect − constant|.
+        repeats: what `seeds` counts: seed, or split.
     """
 
     difference: float
@@ -31,6 +32,7 @@ class Evidence:
     classes: int | None = None
     fewest: int | None = None
     unit: float = 1.0
+    repeats: str = "seed"
 
     @property
     def p(self) -> float:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import polytask
@@ -88,9 +89,29 @@ def is_finished(folder: RunFolder, job: Job, study: str) -> bool:
     return True
 
 
+def opened_at(folder: RunFolder) -> str:
+    """When the study first read its test rows; now, where it did not before."""
+    head = folder.read_json("study.json")
+    if "test_opened" not in head:
+        head["test_opened"] = datetime.now(UTC).isoformat(timespec="seconds")
+        folder.write_json("study.json", head)
+    return str(head["test_opened"])
+
+
+def check_not_lost(folder: RunFolder) -> None:
+    """Refuses to begin in a folder whose Runs have lost their study.
+
+    Raises:
+        RunError: it has Runs, but no head.
+    """
+    if (folder / "runs").exists():
+        raise RunError(f"{folder.path} has Runs but no study.json; restore it from a copy, or choose another folder")
+
+
 def finish(folder: RunFolder, results: Mapping[str, Any], head: Mapping[str, Any]) -> None:
     """Writes the results and their checksum, and last of all that the study is finished."""
     content = json_bytes(results)
     folder.write("results.json", content)
     folder.write_json("checksums.json", {"results.json": [hashlib.sha256(content).hexdigest()]})
-    folder.write_json("study.json", {**head, "state": "finished"})
+    crashed = sum(run["state"] == "crashed" for run in results["runs"])
+    folder.write_json("study.json", {**head, "state": "finished", "crashed": crashed})

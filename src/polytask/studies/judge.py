@@ -13,7 +13,6 @@ from polytask.studies.opening import Answers, Place
 from polytask.studies.resplits import resplit_evidence
 from polytask.studies.row_values import Judged, nothing
 from polytask.studies.statistics import Part
-from polytask.studies.verdict import reason_for_none
 
 
 @dataclass
@@ -57,7 +56,8 @@ class Judge:
                 found.append(nothing(0, len(judged.rows), judged.clusters))
                 continue
             own = judged.skill(self.answers.stacked((arm, task, split), seeds))
-            found.append(replace(own, parts=own.parts[1:]) if arm in self.fixed else own)
+            # The one output of an arm without chance stands for all seeds.
+            found.append(replace(own, parts=own.parts[1:], seeds=len(self.seeds)) if arm in self.fixed else own)
         return found[0] if self.num_splits == 1 else self._over_splits(task, found)
 
     def scores(self, arm: str, task: str, *, own_best: bool = False) -> list[list[float]]:
@@ -89,12 +89,12 @@ class Judge:
             rows = sum(self._labels[task] for task in tasks)
             return resplit_evidence(known, test_share=self.test_share, rows=rows) if len(known) else None
         seeds = self._seeds([(arm, task, 0) for task in tasks for arm in (first, second)])
-        single = [self._on_split(first, second, task, 0, False) for task in tasks]
         if not seeds:
             return None
         joint = self._joint_influence(first, second, tasks, seeds)
         if joint is not None:
             return joint
+        single = [self._on_split(first, second, task, 0, False) for task in tasks]
         by_seed = np.mean([self._by_seed(first, second, task, seeds) for task in tasks], axis=0)
         error = np.mean([math.sqrt(e.parts[1].variance) for e in single])
         degrees = min(e.parts[1].degrees for e in single)
@@ -104,10 +104,6 @@ class Judge:
             seeds=len(seeds),
             rows=max(e.rows for e in single),
         )
-
-    def judgeable(self, first: str, second: str) -> list[str]:
-        """The tasks on which a verdict can be given."""
-        return [task for task in self.tasks if not reason_for_none(self.difference(first, second, task))]
 
     def _joint_influence(self, first: str, second: str, tasks: Sequence[str], seeds: Sequence[int]) -> Evidence | None:
         influences, places = {}, {}

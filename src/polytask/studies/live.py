@@ -33,13 +33,17 @@ class StudyProgress(ABC):
         self.arms: dict[str, _Arm] = {}
         self.began = time.monotonic()
         self._last: dict[str, float] = {}
+        self._seen: set[str] = set()
 
     def planned(self, jobs: Sequence[Any], finished: Sequence[Any]) -> None:
         """These jobs come up, of which some are finished already."""
-        for job in jobs:
+        # The chosen point of a grid comes twice: as a trial, then as the Run of the first seed.
+        new = [job for job in jobs if job.folder not in self._seen]
+        for job in new:
             self.arms.setdefault(arm_of(job), _Arm(0)).total += 1
         for job in finished:
-            self.arms[arm_of(job)].done += 1
+            self.arms[arm_of(job)].done += job.folder not in self._seen
+        self._seen |= {job.folder for job in new}
         self.draw(f"{len(finished)} of {len(jobs)} are finished already" if finished else "")
 
     def started(self, job: Any) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,7 +51,8 @@ class Unit:
     @property
     def folder(self) -> str:
         """Where its Runs are, within the study."""
-        return "/".join(["runs", slug(self.arm), *([self.task] if self.task else [])])
+        of = [slug(self.of[0])] if self.role == COMPANION and len(self.of) == 1 else []
+        return "/".join(["runs", slug(self.arm), *of, *([self.task] if self.task else [])])
 
 
 @dataclass(frozen=True)
@@ -220,11 +221,3 @@ def with_inputs(experiment: Experiment, sources: Mapping[str, Source]) -> Experi
     """The experiment with its input columns named: a single-task net must not read its partners' targets."""
     inputs = tuple(input_columns(experiment.data, sources))
     return replace(experiment, data=replace(experiment.data, inputs=inputs, ignore=()))
-
-
-def jobs_of(units: Sequence[Unit], seeds: Sequence[int], num_splits: int, setting: Mapping[str, Any]) -> Iterator[Job]:
-    """Every Run of these units under one setting; all of one seed before the next."""
-    for seed in seeds:
-        for split in range(num_splits):
-            for unit in units:
-                yield Job(unit, seed, split, setting, num_splits > 1)

@@ -61,4 +61,5 @@ def resplit_evidence(
         classes=classes,
         fewest=fewest,
         unit=unit,
+        repeats="split",
     )

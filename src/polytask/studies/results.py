@@ -11,8 +11,9 @@ import numpy as np
 
 import polytask
 from polytask.runs import FORMAT, RunFolder, finite
-from polytask.studies.arms import Arm, Costs, arms_of
+from polytask.studies.arms import Arm, arms_of
 from polytask.studies.conduct import Conducted
+from polytask.studies.costs import Costs
 from polytask.studies.data import StudyData
 from polytask.studies.evidence import Evidence
 from polytask.studies.judge import Judge
@@ -20,7 +21,7 @@ from polytask.studies.plan import CANDIDATE, TWINS
 from polytask.studies.sentences import headline, headline_of_mean, sentence, warnings
 from polytask.studies.settings import StudySettings
 from polytask.studies.statistics import screen
-from polytask.studies.verdict import NO_VERDICT, Verdict, decide
+from polytask.studies.verdict import NO_VERDICT, Verdict, decide, interval_of
 
 #: More tasks than this are judged by their mean; each of them gets a screen.
 MOST_TASKS = 12
@@ -123,7 +124,7 @@ def _task(found: Findings, name: str) -> dict[str, Any]:
         "region": _region(found.settings, name),
         "unit": abs(judged.metric.perfect - judge.constant(name)),
         "rows": {part: int(labelled[parts.rows(part)].sum()) for part in ("train", "validation", "test")},
-        "groups": None if judged.groups is None else len(np.unique(judged.groups)),
+        "groups": None if judged.clusters is None else len(np.unique(judged.clusters)),
     }
 
 
@@ -149,6 +150,7 @@ def _verdict(found: Findings, arms: list[Arm]) -> dict[str, Any]:
     if of_mean is not None:
         region = float(np.mean([regions[task] for task in usable]))
         mean = _said(decide({MEAN: of_mean}, level=settings.level, region=region)[MEAN], of_mean, 1.0)
+        mean["region"] = region
     is_many = len(judge.tasks) > MOST_TASKS
     p = {task: words[task].p for task in usable}
     named = screen(list(p.values()), SCREEN).tolist() if p else []
@@ -178,13 +180,11 @@ def _task_verdict(
             continue
         # A placebo stops by the task's own skill: the candidate's weights that are best for it stand against it.
         other = judge.difference(chosen, name, task, own_best=name == "placebo")
-        beside[name] = {"difference": other.difference, "interval": other.interval(found.settings.level)}
+        beside[name] = {"difference": other.difference, "interval": interval_of(other)}
     low, high = arms[chosen].skill_interval(task)
     said = _said(verdict, evidence, abs(signed_unit))
     return said | {
-        "own_best": None
-        if own is None
-        else {"difference": own.difference, "interval": own.interval(found.settings.level)},
+        "own_best": None if own is None else {"difference": own.difference, "interval": interval_of(own)},
         "beside": beside,
         "beats_constant": True if low > 0 else False if high < 0 else None,
         "sentence": sentence(task, metric.name, verdict, shared, alone, signed_unit),
@@ -214,6 +214,7 @@ def _warnings(found: Findings, arms: list[Arm]) -> list[str]:
         num_splits=judge.num_splits,
         against_constant=beaten,
         by_time=found.by_time and found.group is None,
+        num_candidates=len(found.overrides),
     )
     crashed = found.conducted.crashed
     if crashed:

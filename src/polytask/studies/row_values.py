@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ class Judged:
         """The one that judges."""
         return self.task.primary_metric(self.fitted)
 
-    @property
+    @cached_property
     def constant(self) -> float:
         """The metric of the training rows' best constant on these rows."""
         if not len(self.rows):
@@ -73,7 +74,7 @@ class Judged:
     @property
     def clusters(self) -> np.ndarray | None:
         """What chance draws: groups of rows; identities, where pairs of rows are judged; None: single rows."""
-        return self.target.numpy() if self.task.uses_pairs else self.groups
+        return self.target.numpy() if self.groups is None and self.task.uses_pairs else self.groups
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -214,7 +215,7 @@ def _rank_error(judged: Judged, outputs: Tensor) -> Float[np.ndarray, "seeds row
 
 
 def _pairs(judged: Judged, outputs: Tensor) -> Float[np.ndarray, "seeds rows"]:
-    return pairs_roc_auc(outputs.numpy(), judged.target.numpy())
+    return pairs_roc_auc(outputs.numpy(), judged.target.numpy(), groups=judged.clusters)
 
 
 def _classes(judged: Judged, outputs: Tensor) -> Int[np.ndarray, "seeds rows"]:

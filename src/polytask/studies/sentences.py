@@ -43,7 +43,7 @@ def sentence(task: str, metric: str, verdict: Verdict, shared: float, alone: flo
     if verdict.word == NO_VERDICT:
         return f"No verdict on {task}: {verdict.reason}."
     low, high = sorted(end * unit for end in verdict.interval)
-    size = f"{metric} {number(shared)} shared, {number(alone)} alone; {signed(shared - alone)}"
+    size = f"{metric} {number(shared)} shared, {number(alone)} alone; {signed(verdict.difference * unit)}"
     numbers = f"{size}, 95 % from {signed(low)} to {signed(high)}"
     return {
         HELPS: f"Sharing helps {task}: {numbers}.",
@@ -95,7 +95,13 @@ def headline_of_mean(verdict: Mapping[str, Any], num_tasks: int) -> str:
 
 
 def warnings(
-    *, num_tasks: int, num_seeds: int, num_splits: int, against_constant: Mapping[str, tuple[str, Any]], by_time: bool
+    *,
+    num_tasks: int,
+    num_seeds: int,
+    num_splits: int,
+    against_constant: Mapping[str, tuple[str, Any]],
+    by_time: bool,
+    num_candidates: int,
 ) -> list[str]:
     """What a reader has to know before believing.
 
@@ -106,6 +112,7 @@ def warnings(
         against_constant: task -> the best arm's name and its `(skill, low, high)`, where no model is shown to beat the
             best constant.
         by_time: the test rows are the latest ones, and nobody said which of them belong together.
+        num_candidates: that the judged one was chosen among.
     """
     found = []
     repeats, noun = (num_seeds, "seed") if num_splits == 1 else (num_splits, "split")
@@ -120,6 +127,11 @@ def warnings(
         found.append(
             f"Nothing here is shown to beat the best constant on {task}: the best, {arm}, has a skill of "
             f"{signed(skill)} (95 % from {signed(low)} to {signed(high)}). What sharing does to it says little."
+        )
+    if num_splits > 1 and num_candidates > 1:
+        found.append(
+            f"The candidate was chosen among {num_candidates} on the validation rows of all splits, and these are test "
+            "rows of other splits: the verdict is a little too kind to it. Name one candidate for a clean one."
         )
     if by_time:
         found.append(

@@ -4,20 +4,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from polytask import papers
 from polytask.config import Source as Place
-from polytask.data import Split
+from polytask.data import Finding
 from polytask.errors import ConfigError
 from polytask.experiment import ALL, Experiment, Say, absolute, own_state, read_splits, split_bytes
 from polytask.runs import RunFolder, environment, pick_device
 from polytask.studies.bench import Bench, additions, defined_in_script, threads_for
-from polytask.studies.conduct import Conducted, Conductor, first_units
+from polytask.studies.conduct import Conducted, Conductor
 from polytask.studies.data import StudyData
-from polytask.studies.folder import check_same_study, finish, head_of, study_folder
+from polytask.studies.folder import check_not_lost, check_same_study, finish, head_of, opened_at, study_folder
 from polytask.studies.judge import Judge
 from polytask.studies.live import make_study_progress
 from polytask.studies.opening import Answers, check_groups, judged_rows
@@ -26,6 +25,7 @@ from polytask.studies.record import Study
 from polytask.studies.results import Findings, results_of
 from polytask.studies.settings import StudySettings
 from polytask.studies.setup import Setup, set_up
+from polytask.studies.units import first_units
 from polytask.yaml_file import write_yaml
 
 
@@ -67,18 +67,22 @@ def run_study(
     is_new = not target.path.exists()
     target.create()
     with target.locked(), ExitStack() as undo:
-        state = target.state()
+        state, rows = target.state(), None
         if state == "empty":
+            check_not_lost(target)
             undo.callback(target.forget, whole=is_new)
             target.clear()
-            _prepare(setup, target)
+            rows = _prepare(setup, target)
         else:
             check_same_study(target, setup.written, setup.fingerprints)
         undo.pop_all()
-        if state == "finished":
+        again = target.read_json("study.json").get("crashed", 0)
+        if state == "finished" and not again:
             say("this study is finished: it is given back as it is")
         else:
-            _Session(setup, target, _workers(jobs, say), title, quiet, say).work()
+            if again:
+                say(f"{again} of its Runs crashed before: they are tried again")
+            _Session(setup, rows or _prepared(setup, target), target, _workers(jobs, say), title, quiet, say).work()
     return Study(target.path)
 
 
@@ -109,7 +113,7 @@ def _workers(jobs: int, say: Say) -> int:
     return 0
 
 
-def _prepare(setup: Setup, folder: RunFolder) -> None:
+def _prepare(setup: Setup, folder: RunFolder) -> StudyData:
     """Divides the rows, looks them over, and writes down what is asked, before anything is trained."""
     splits = setup.splits()
     data = setup.data(splits)
@@ -123,6 +127,13 @@ def _prepare(setup: Setup, folder: RunFolder) -> None:
     device = pick_device(setup.experiment.train.device, "train.device")
     folder.write_json("environment.json", environment(device))
     folder.write_json("study.json", head_of(setup.digest, "training", setup.fingerprints))
+    return data
+
+
+def _prepared(setup: Setup, folder: RunFolder) -> StudyData:
+    """What `_prepare` wrote."""
+    splits = [read_splits(folder / f"splits/{k}.parquet") for k in range(setup.settings.num_splits)]
+    return setup.data(splits, [Finding(**values) for values in folder.read_json("lint.json")])
 
 
 def _with_absolute_path(written: dict[str, Any]) -> dict[str, Any]:
@@ -139,6 +150,7 @@ class _Session:
     """One sitting of a study."""
 
     setup: Setup
+    data: StudyData
     folder: RunFolder
     workers: int
     title: str | None
@@ -147,13 +159,13 @@ class _Session:
 
     def work(self) -> None:
         """All that is still to be done."""
-        setup, folder = self.setup, self.folder
-        data = setup.data(self._splits())
-        self._tell(data)
+        setup, data, folder = self.setup, self.data, self.folder
+        digest = folder.read_json("study.json")["digest"]  # of the polytask that began it
+        self._tell()
         bench = Bench(
             data=data,
             path=folder.path,
-            digest=setup.digest,
+            digest=digest,
             threads=threads_for(self.workers) if self.workers else None,
             meters_energy=self.workers <= 1,
             additions=additions(),
@@ -162,14 +174,14 @@ class _Session:
             pool = Pool(bench, self.workers, progress)
             try:
                 conductor = Conductor(
-                    setup.candidates, setup.settings, data, setup.seeds, folder, setup.digest, pool, progress
+                    setup.candidates, setup.settings, data, setup.seeds, folder, digest, pool, progress
                 )
                 conducted = conductor.conduct()
             finally:
                 pool.close()
         for path, reason in conducted.crashed.items():
             self.say(f"crashed: {path}: {reason}")
-        judge, opened = self._open(data, conducted)
+        judge, opened = self._open(conducted)
         found = Findings(
             judge=judge,
             data=data,
@@ -186,22 +198,19 @@ class _Session:
         folder.write("citations.bib", _citations(folder, conducted, setup.settings.num_splits))
         finish(folder, results_of(found), folder.read_json("study.json"))
 
-    def _splits(self) -> list[dict[str, Split]]:
-        paths = (self.folder / f"splits/{k}.parquet" for k in range(self.setup.settings.num_splits))
-        return [read_splits(path) for path in paths]
-
-    def _tell(self, data: StudyData) -> None:
-        for name, split in data.splits[0].items():
+    def _tell(self) -> None:
+        for name, split in self.data.splits[0].items():
             where = "" if name == ALL else f"{name}: "
             counts = split.counts()
             shown = ", ".join(f"{counts[part]:,} {part}" for part in ("train", "validation", "test"))
             self.say(f"{where}rows: {shown}")
-        for finding in data.findings:
+        for finding in self.data.findings:
             self.say(f"warning: {finding.text}; {finding.remedy}")
 
-    def _open(self, data: StudyData, conducted: Conducted) -> tuple[Judge, str]:
+    def _open(self, conducted: Conducted) -> tuple[Judge, str]:
         """Reads the test rows: once, now that all is trained and chosen."""
-        opened = datetime.now(UTC).isoformat(timespec="seconds")
+        data = self.data
+        opened = opened_at(self.folder)
         answers = Answers(judged_rows(data, self.setup.group))
         with own_state(None):
             for job in conducted.main:

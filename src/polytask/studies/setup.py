@@ -6,7 +6,7 @@ from typing import Any
 
 from polytask.config import Source as Place
 from polytask.config import plain
-from polytask.data import Split, make_folds, make_splits
+from polytask.data import Finding, Split, make_folds, make_splits
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment import Experiment, Source, input_columns, load_sources, look_over
 from polytask.studies.baselines import BASELINES
@@ -88,12 +88,12 @@ class Setup:
                 )
         return found
 
-    def data(self, splits: Sequence[dict[str, Split]]) -> StudyData:
-        """The rows, looked over by the lint."""
+    def data(self, splits: Sequence[dict[str, Split]], findings: Sequence[Finding] | None = None) -> StudyData:
+        """The rows, looked over by the lint where that was not done before."""
         tables = {name: source.table for name, source in self.sources.items()}
         inputs = input_columns(self.experiment.data, self.sources)
-        findings = look_over(self.sources, splits[0], inputs)
-        return StudyData(tables, self.experiment.tasks, list(splits), findings)
+        found = look_over(self.sources, splits[0], inputs) if findings is None else list(findings)
+        return StudyData(tables, self.experiment.tasks, list(splits), found)
 
 
 def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, place: Place = Place()) -> Setup:
@@ -108,7 +108,14 @@ def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, pl
         if slug(name) in map(slug, RESERVED) or slug(name).startswith(f"{ALONE}-of-"):
             raise ConfigError(f"study.candidates: {name!r} is the name of something else in a study; choose another")
     _check_names("baselines", settings.baselines, BASELINES)
-    candidates = {name: found for name, (found, _) in read.items()}
+    for name in settings.baselines:
+        BASELINES[name].check_installed()
+    if "placebo" in settings.companions and len(experiment.tasks) < 2:
+        raise ConfigError(
+            "study.companions: a placebo permutes the labels of partners, and there is one task only; leave it out"
+        )
+    experiment = _without(settings.group, experiment)
+    candidates = {name: _without(settings.group, found) for name, (found, _) in read.items()}
     for candidate in candidates.values():
         check_grid(candidate, settings.grid)
     _check_region(settings, [task.name for task in experiment.tasks])
@@ -121,6 +128,14 @@ def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, pl
                     f"study.group: table {name!r} has no column {settings.group!r}; {nearest(settings.group, known)}"
                 )
     return Setup(experiment, settings, candidates, {name: over for name, (_, over) in read.items()}, sources)
+
+
+def _without(group: str | None, experiment: Experiment) -> Experiment:
+    """The experiment with the groups' column left out of its inputs, unless it is named among them."""
+    data = experiment.data
+    if group is None or data.inputs is not None or group in data.ignore:
+        return experiment
+    return replace(experiment, data=replace(data, ignore=(*data.ignore, group)))
 
 
 def _check_names(setting: str, names: Sequence[str], known: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The verdict and the leaderboard in the terminal: 80 columns are enough, and so is a screen without colours."""
+"""The verdict in the terminal: 80 columns are enough, and so is a screen without colours."""
 
 import io
 import math
@@ -6,13 +6,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
-from typing import Any, TypeGuard
+from typing import Any
 
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.table import Table as Grid
 from rich.text import Text
 
+from polytask.studies.terminal_text import cut, is_number, marks_of, plain_grid, said, signed, span, value
 from polytask.studies.verdict import CANNOT_TELL, HELPS, HURTS, NO_VERDICT, PRACTICALLY_EQUAL
 
 #: Verdict word -> (its style, what stands before it): told apart without colours too.
@@ -23,11 +22,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     CANNOT_TELL: ("bold yellow", "?"),
     NO_VERDICT: ("bold", "x"),
 }
-
-#: Characters of the forest plot and of the tables.
-_USES = ("wide", "thin", "zero", "region", "point", "left", "right", "to", "half", "delta")
-UNICODE = dict(zip(_USES, ("━", "─", "│", "░", "●", "◂", "▸", "→", "±", "Δm %"), strict=True))
-ASCII = dict(zip(_USES, ("=", "-", "|", ":", "o", "<", ">", "->", "+-", "delta m %"), strict=True))
 
 #: Characters of the forest plot, at least and at most.
 NARROWEST, WIDEST = 25, 61
@@ -40,15 +34,6 @@ def verdict_table(results: Mapping[str, Any]) -> RenderableType:
         results: of a study, as its results.json has them.
     """
     return _Verdict(results)
-
-
-def leaderboard_table(results: Mapping[str, Any]) -> RenderableType:
-    """All arms of a study: over all tasks, then the metric of each task with half of its 95 % interval.
-
-    Args:
-        results: of a study, as its results.json has them.
-    """
-    return _Leaderboard(results)
 
 
 def verdict_text(results: Mapping[str, Any], width: int = 100) -> str:
@@ -91,7 +76,7 @@ class _Scale:
 
         def fill(ends: Sequence[float | None] | None, mark: str) -> None:
             low, high = ends or (None, None)
-            if _is_number(low) and _is_number(high):
+            if is_number(low) and is_number(high):
                 for place in range(max(self.at(low), 0), min(self.at(high), self.width - 1) + 1):
                     cells[place] = mark
 
@@ -101,7 +86,7 @@ class _Scale:
         fill(verdict["adjusted_interval"], marks["thin"])
         fill(verdict["interval"], marks["wide"])
         difference = verdict["difference"]
-        if _is_number(difference):
+        if is_number(difference):
             cells[min(max(self.at(difference), 0), self.width - 1)] = marks["point"]
         numbers = _numbers(verdict)
         if any(self.at(number) < 0 for number in numbers):
@@ -122,28 +107,28 @@ class _Verdict:
         self._results = results
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        marks, verdict = _marks(options), self._results["verdict"]
+        marks, verdict = marks_of(options), self._results["verdict"]
         tasks = {task["name"]: task for task in self._results["tasks"]}
         found = {name: verdict["tasks"][name] for name in tasks}
         found |= {"mean of tasks": verdict["mean"]} if verdict.get("mean") else {}
-        regions = {name: task["region"] for name, task in tasks.items() if _is_number(task["region"])}
+        regions = {name: task["region"] for name, task in tasks.items() if is_number(task["region"])}
         judged = [region for name, region in regions.items() if found[name]["word"] != NO_VERDICT]
         regions |= {"mean of tasks": mean(judged)} if judged else {}
         plot = max(NARROWEST, min(WIDEST, options.max_width - 54))
         scale = _Scale.of(list(found.values()), list(regions.values()), plot)
-        grid = _grid()
+        grid = plain_grid()
         grid.add_column("task", no_wrap=True, overflow="crop", width=options.max_width - plot - 27)
         grid.add_column("verdict", no_wrap=True, width=23)
         grid.add_column("skill, shared - alone", no_wrap=True, width=scale.width)
         for name, row in found.items():
             style, sign = WORDS.get(row.get("word") or "", ("", " "))
             metric = self._metric(tasks.get(name), name, marks)
-            title = _cut(_said(name, options), options.max_width - plot - 29)
+            title = cut(said(name, options), options.max_width - plot - 29)
             word = Text(f"{sign} {row.get('word') or ''}", style)
             line = Text(scale.line(row, regions.get(name), marks), style.replace("bold ", ""))
-            numbers = f"{_signed(row['difference'])} {_span(row['interval'])}".rstrip()
+            numbers = f"{signed(row['difference'])} {span(row['interval'])}".rstrip()
             grid.add_row(Text(title, "bold"), word, line)
-            grid.add_row(Text(_cut(_said(metric, options), options.max_width - plot - 29), "dim"), Text(numbers), "")
+            grid.add_row(Text(cut(said(metric, options), options.max_width - plot - 29), "dim"), Text(numbers), "")
         grid.add_row("", "", Text(scale.axis(), "dim"))
         yield grid
         key = f"{marks['point']} difference  {marks['wide']} 95 %  {marks['thin']} adjusted for the number of tasks  "
@@ -156,117 +141,21 @@ class _Verdict:
         arms = {arm["name"]: arm["scores"] for arm in self._results["arms"]}
         verdict = self._results["verdict"]
         alone, shared = ((arms[verdict[key]].get(name) or {}).get("value") for key in ("twins", "candidate"))
-        return f"{task['metric']} {_value(alone)} {marks['to']} {_value(shared)}"
+        return f"{task['metric']} {value(alone)} {marks['to']} {value(shared)}"
 
     def _words(self, options: ConsoleOptions) -> Iterator[Text]:
         verdict = self._results["verdict"]
-        yield Text(_said(f"\n{verdict['headline']}", options), "bold")
+        yield Text(said(f"\n{verdict['headline']}", options), "bold")
         for name, row in verdict["tasks"].items():
             if row.get("reason"):
-                yield Text(_said(f"{name}, {row['word']}: {row['reason']}.", options))
+                yield Text(said(f"{name}, {row['word']}: {row['reason']}.", options))
         named = [name for name, is_named in (verdict.get("screen") or {}).items() if is_named]
         if verdict.get("screen") is not None:
-            yield Text(_said(f"The screen over single tasks names: {', '.join(named) or 'none'}.", options))
+            yield Text(said(f"The screen over single tasks names: {', '.join(named) or 'none'}.", options))
         for warning in self._results["warnings"]:
-            yield Text(_said(f"Warning: {warning}", options), "yellow")
-
-
-class _Leaderboard:
-    def __init__(self, results: Mapping[str, Any]) -> None:
-        self._results = results
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        arms = self._results["arms"]
-        names = {arm["name"]: _said(f"{'* ' if arm.get('chosen') else '  '}{arm['name']}", options) for arm in arms}
-        yield Text("All tasks together (* the candidate that is judged)", "bold")
-        grid = _grid()
-        grid.add_column("  arm", overflow="crop", no_wrap=True, max_width=options.max_width - 46)
-        for heading in ("skill", _marks(options)["delta"], "mean rank", "seconds"):
-            grid.add_column(heading, justify="right", no_wrap=True)
-        for arm in sorted(arms, key=_skill, reverse=True):
-            numbers = (
-                _number(arm.get("mean_skill"), ".3f"),
-                _number(arm.get("delta_m"), "+.1f"),
-                _number(arm.get("mean_rank"), ".2f"),
-                _number(arm.get("seconds"), ",.0f"),
-            )
-            title = _cut(names[arm["name"]], options.max_width - 46)
-            grid.add_row(Text(title), *numbers, style="bold" if arm.get("chosen") else "")
-        yield grid
-        abreast = max(1, (options.max_width - 26) // 16)
-        for start in range(0, len(arms), abreast):
-            yield Text(f"\nBy task: metric {_marks(options)['half']} half of its 95 % interval", "bold")
-            yield self._by_task(arms[start : start + abreast], names, options)
-
-    def _by_task(
-        self, arms: Sequence[Mapping[str, Any]], names: Mapping[str, str], options: ConsoleOptions
-    ) -> RenderableType:
-        plus = _marks(options)["half"]
-        grid = _grid()
-        grid.add_column("task", no_wrap=True, overflow="crop", width=24)
-        for arm in arms:
-            grid.add_column(Text(_cut(names[arm["name"]].strip(), 14)), justify="right", no_wrap=True, width=14)
-        for task in self._results["tasks"]:
-            cells = []
-            for arm in arms:
-                score = arm["scores"].get(task["name"]) or {}
-                low, high = score.get("interval") or (None, None)
-                half = f" {plus}{_value((high - low) / 2)}" if _is_number(low) and _is_number(high) else ""
-                cells.append(f"{_value(score.get('value'))}{half}")
-            grid.add_row(Text(_cut(_said(f"{task['name']}, {task['metric']}", options), 24)), *cells)
-        return grid
-
-
-def _grid() -> Grid:
-    return Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-
-
-def _marks(options: ConsoleOptions) -> Mapping[str, str]:
-    return ASCII if options.ascii_only else UNICODE
-
-
-def _said(text: str, options: ConsoleOptions) -> str:
-    """The text in what the console can write: plain dashes for ours, "?" for what else it cannot."""
-    text = text.translate({ord("−"): "-", ord("–"): "-"}) if options.ascii_only else text
-    return text.encode(options.encoding, "replace").decode(options.encoding)
-
-
-def _cut(text: str, width: int) -> str:
-    """At most so many characters; two dots stand for the rest."""
-    return text if cell_len(text) <= width else f"{set_cell_size(text, max(width - 2, 0))}.."
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and math.isfinite(value)
+            yield Text(said(f"Warning: {warning}", options), "yellow")
 
 
 def _numbers(verdict: Mapping[str, Any]) -> list[float]:
     ends = (*(verdict["interval"] or ()), *(verdict["adjusted_interval"] or ()))
-    return [value for value in (verdict["difference"], *ends) if _is_number(value)]
-
-
-def _skill(arm: Mapping[str, Any]) -> float:
-    found = arm.get("mean_skill")
-    return found if _is_number(found) else -math.inf
-
-
-def _number(value: float | None, form: str) -> str:
-    return format(value, form) if _is_number(value) else "-"
-
-
-def _signed(value: float | None) -> str:
-    rounded = round(value, 3) + 0.0 if _is_number(value) else None
-    return _number(rounded, "+.3f" if rounded else ".3f")
-
-
-def _span(ends: Sequence[float | None] | None) -> str:
-    low, high = ends or (None, None)
-    return f"[{_signed(low)}, {_signed(high)}]" if _is_number(low) and _is_number(high) else ""
-
-
-def _value(value: float | None) -> str:
-    """A metric in six characters: three decimals, fewer where it is large."""
-    if not _is_number(value):
-        return "-"
-    places = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
-    return f"{value:.{places}f}" if abs(value) < 1e6 else f"{value:.1e}"
+    return [value for value in (verdict["difference"], *ends) if is_number(value)]

@@ -15,6 +15,9 @@ PRACTICALLY_EQUAL = "practically equal"
 CANNOT_TELL = "cannot tell"
 NO_VERDICT = "no verdict"
 
+#: Level of the intervals that are shown and held against the region: 95 %, whatever chance of a false word is taken.
+SHOWN = 0.05
+
 #: Half-width of the practically-equal region, in skill: .005 of ROC-AUC.
 REGION = 0.01
 
@@ -108,7 +111,7 @@ def decide(
 def reason_for_none(evidence: Evidence) -> str:
     """Why this evidence allows no verdict, as a clause; "" where it does."""
     if evidence.seeds < LEAST_SEEDS:
-        return f"{_count(evidence.seeds, 'seed')}, and at least {LEAST_SEEDS} are needed"
+        return f"{_count(evidence.seeds, evidence.repeats)}, and at least {LEAST_SEEDS} are needed"
     if evidence.rows < LEAST_ROWS:
         return f"{_count(evidence.rows, 'test label')}, and at least {LEAST_ROWS} are needed"
     if evidence.classes is not None and evidence.classes < 2:
@@ -156,7 +159,7 @@ def _alike(evidence: Evidence) -> tuple[int, str]:
 
 
 def _verdict(task: str, evidence: Evidence, p: float, adjusted: float, level: float, region: float) -> Verdict:
-    interval = _interval(evidence, level)
+    interval = interval_of(evidence)
     hidden = hidden_difference(evidence, adjusted)
     reason = ""
     if -region < interval[0] and interval[1] < region:
@@ -175,7 +178,7 @@ def _verdict(task: str, evidence: Evidence, p: float, adjusted: float, level: fl
         reason=reason,
         difference=evidence.difference,
         interval=interval,
-        adjusted_interval=_interval(evidence, adjusted),
+        adjusted_interval=interval_of(evidence, adjusted),
         p=p,
         level=adjusted,
         mde=mde,
@@ -186,8 +189,10 @@ def _verdict(task: str, evidence: Evidence, p: float, adjusted: float, level: fl
     )
 
 
-def _interval(evidence: Evidence, level: float) -> tuple[float, float]:
-    """Howe's; around 0 where no row differs."""
+def interval_of(evidence: Evidence, level: float = SHOWN) -> tuple[float, float]:
+    """Howe's 1 − level interval; around 0 where no row differs; NaN where nothing can be said of the error."""
+    if reason_for_none(evidence):
+        return math.nan, math.nan
     hidden = hidden_difference(evidence, level)
     return (-hidden, hidden) if hidden else evidence.interval(level)
 

@@ -3,11 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from torch import Tensor
 
+from polytask.errors import MissingExtraError
 from polytask.feature import Inputs
 
 #: Rows by columns, as a baseline reads them: a numpy array, or a sparse one of scipy (which names no types).
@@ -70,6 +72,19 @@ class Baseline(ABC):
     for_numbers: ClassVar[tuple[Mapping[str, Any], ...]]
     #: Whether the seed changes nothing.
     is_deterministic: ClassVar[bool]
+
+    #: The package that it needs and the extra that holds it, where polytask itself does not.
+    requires: ClassVar[tuple[str, str] | None] = None
+
+    @classmethod
+    def check_installed(cls) -> None:
+        """Refuses a baseline whose package is missing, before anything is trained.
+
+        Raises:
+            MissingExtraError: names the extra.
+        """
+        if cls.requires is not None and find_spec(cls.requires[0]) is None:
+            raise MissingExtraError(*cls.requires, f"the baseline {cls.requires[0]!r}")
 
     @abstractmethod
     def __init__(self, inputs: Inputs) -> None: ...

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from polytask.errors import MissingExtraError
 from polytask.feature import Inputs
 from polytask.studies.baselines.baseline import Baseline, Learnt, Lesson, Matrix
 from polytask.studies.baselines.columns import TreeColumns
@@ -31,11 +30,12 @@ class LightGBM(Baseline):
     for_numbers: ClassVar[tuple[Mapping[str, Any], ...]] = for_classes
     is_deterministic: ClassVar[bool] = False
 
+    requires: ClassVar[tuple[str, str] | None] = ("lightgbm", "gbdt")
+
     def __init__(self, inputs: Inputs) -> None:
-        try:
-            import lightgbm
-        except ImportError:
-            raise MissingExtraError("lightgbm", "gbdt", "the baseline 'lightgbm'") from None
+        self.check_installed()
+        import lightgbm
+
         self.lightgbm = lightgbm
         self.columns = TreeColumns(inputs)
 

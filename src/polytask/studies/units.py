@@ -1,0 +1,123 @@
+"""The nets that a study trains: candidates, twins and companions, checked against the data; and their parameters."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from polytask.config import Choice
+from polytask.data import fit_task
+from polytask.encoders import ENCODERS, Encoder, default_encoder
+from polytask.errors import ConfigError
+from polytask.experiment import ALL, Experiment, make_blueprint
+from polytask.feature import InputSpec
+from polytask.model import count_parameters
+from polytask.studies.capacity import check_scales, scaled_to
+from polytask.studies.data import POOLED, StudyData, View, pooled_experiment
+from polytask.studies.plan import (
+    COMPANION,
+    Unit,
+    candidate_units,
+    check_labels,
+    placebo_units,
+    twin_of,
+    twin_units,
+)
+from polytask.studies.settings import StudySettings
+
+
+def first_units(candidates: Mapping[str, Experiment], settings: StudySettings, data: StudyData) -> list[Unit]:
+    """Candidates, their twins, and a pooled model where it was asked for.
+
+    Raises:
+        ConfigError: settings of a candidate that do not fit the inputs, or a companion that cannot be.
+        SchemaError: a task without a label among training or validation rows.
+    """
+    check_labels(data)
+    found = candidate_units(candidates, data)
+    twins = twin_units(found, data)
+    if "pooled" in settings.companions:
+        first = found[0]
+        alone = twin_of(first.experiment, data.tasks[0], data)
+        train = replace(alone.train, batch_size=first.experiment.train.batch_size)
+        experiment = pooled_experiment(replace(alone, train=train), data.tasks, data.tables)
+        found.append(Unit(POOLED, COMPANION, View("pooled"), experiment, tuple(candidates)))
+        _check_pooled(found[-1], data)
+    for unit in (*found, *twins):
+        parameters_of(unit, data)
+        if "equal_parameters" in settings.companions:
+            check_scales(*encoder_of(unit, data))  # refused now, and not when all is trained
+    return found + twins
+
+
+def companion_units(chosen: Unit, settings: StudySettings, data: StudyData) -> list[Unit]:
+    """What is compared with the chosen candidate on request; a placebo needs partners.
+
+    Raises:
+        ConfigError: an encoder without widths.
+    """
+    found = []
+    if "placebo" in settings.companions and len(data.tasks) > 1:
+        found += placebo_units(chosen, data)
+    if "equal_parameters" in settings.companions:
+        found += equal_parameter_units(chosen, data)
+    return found
+
+
+def equal_parameter_units(chosen: Unit, data: StudyData) -> list[Unit]:
+    """The single-task twins with their widths scaled, so that all together have the candidate's parameters.
+
+    Raises:
+        ConfigError: an encoder without widths.
+    """
+    wanted = parameters_of(chosen, data)[0]
+    twins = twin_units([chosen], data)
+    encoder, spec = encoder_of(chosen, data)
+
+    def count(choice: Choice[Encoder]) -> int:
+        units = [replace(unit, experiment=replace(unit.experiment, encoder=choice)) for unit in twins]
+        return sum(parameters_of(unit, data)[0] for unit in units)
+
+    found = scaled_to(encoder, spec, count, wanted)
+    arm = "twins of equal parameters"
+    return [
+        replace(u, arm=arm, role=COMPANION, experiment=replace(u.experiment, encoder=found), of=(chosen.arm,))
+        for u in twins
+    ]
+
+
+def encoder_of(unit: Unit, data: StudyData) -> tuple[Choice[Encoder], InputSpec]:
+    """The encoder of a net, chosen by its inputs where nobody chose it, and what it reads."""
+    spec = data.view(unit.view, 0, unit.experiment, "")[1].preprocessor.spec
+    return unit.experiment.encoder or Choice(ENCODERS[default_encoder(spec)]), spec
+
+
+def _check_pooled(unit: Unit, data: StudyData) -> None:
+    """Refuses a pooled model that knows other classes or labels than one of the tasks: it could not answer for it."""
+    for split in range(len(data.splits)):
+        table, given = data.view(unit.view, split, unit.experiment, "")
+        (pooled,) = unit.experiment.tasks
+        theirs = fit_task(table, pooled, given.splits[ALL].rows("train"))
+        for task in data.tasks:
+            rows = data.splits[split][task.name].rows("train")
+            ours = fit_task(data.tables[task.name], task, rows)
+            for key in ("classes", "labels"):
+                if theirs.get(key) != ours.get(key):
+                    raise ConfigError(
+                        f"study.companions: pooled wants tasks of the same {key}; {task.name!r} has {ours.get(key)}, "
+                        f"all tables together have {theirs.get(key)}"
+                    )
+
+
+def parameters_of(unit: Unit, data: StudyData) -> tuple[int, int]:
+    """How many parameters a net has, and how many of them at least two tasks share.
+
+    Raises:
+        ConfigError: settings that do not fit the inputs.
+    """
+    tables, given = data.view(unit.view, 0, unit.experiment, "")
+    fitted = {}
+    for task in unit.experiment.tasks:
+        where = task.name if isinstance(tables, dict) else ALL
+        table = tables[where] if isinstance(tables, dict) else tables
+        fitted[task.name] = fit_task(table, task, given.splits[where].rows("train"))
+    model = make_blueprint(unit.experiment, fitted, given.preprocessor.spec).build()
+    return count_parameters(model.parameters()), count_parameters(model.shared_parameters())
