@@ -88,7 +88,7 @@ def test_options_come_before_the_file(polytask, here):
     (here / "run.yaml").write_text(YAML)
     shown = polytask("study", "run.yaml", "--dry-run", "--json", "--seeds", "4", "-c", "sum", "-s", "study.grid={}")
     lines = strict(shown.stdout)["lines"]
-    assert [(line["arm"], line["runs"]) for line in lines] == [("sum", 4), ("twins", 8)]
+    assert [(line["arm"], line["runs"]) for line in lines] == [("sum", 4), ("twins", 8), ("linear", 2)]
 
 
 # --dry-run -----------------------------------------------------------------------------------------------------------
@@ -97,10 +97,10 @@ def test_options_come_before_the_file(polytask, here):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ([], {"sum": 3, "twins": 6}),
-        (["-s", "study.grid={learning_rate: [0.01, 0.1, 1.0]}"], {"sum": 5, "twins": 10}),
+        ([], {"sum": 3, "twins": 6, "linear": 2}),
+        (["-s", "study.grid={learning_rate: [0.01, 0.1, 1.0]}"], {"sum": 5, "twins": 10, "linear": 2}),
         (["-s", "study.resplits=2", "-s", "study.companions=[placebo, equal_parameters]"],
-         {"sum": 6, "twins": 12, "placebo": 12, "twins of equal parameters": 12}),
+         {"sum": 6, "twins": 12, "placebo": 12, "twins of equal parameters": 12, "linear": 4}),
     ],
 )  # fmt: skip
 def test_a_dry_run_counts_and_leaves_nothing(polytask, here, settings, expected):
@@ -123,10 +123,10 @@ def test_a_dry_run_says_what_the_study_then_makes(polytask, here):
     assert study["cost"]["runs"] == promised == len(study["runs"])
 
 
-def test_one_task_has_no_placebo(here):
-    words = ["houses.csv", "-t", "price", "--seeds", "3", *TINY, "-s", "study.companions=[placebo]"]
-    assert "a placebo permutes the labels of partners, and there is one task only" in refused("study", *words)
-    assert "there is one task only" in refused("study", *words, "--dry-run")
+def test_one_task_has_nobody_to_share_with(here):
+    words = ["houses.csv", "-t", "price", "--seeds", "3", *TINY]
+    assert "there is one task only, 'price'" in refused("study", *words)
+    assert "there is one task only, 'price'" in refused("study", *words, "--dry-run")
 
 
 # Bad input -----------------------------------------------------------------------------------------------------------

@@ -133,7 +133,9 @@ def test_columns_that_are_not_there_or_empty_are_named():
     [
         ([0, 1, None], "classification"),
         ([0.5, 1], "regression"),
-        (range(20), "classification"),
+        ([*range(20)] * 3, "classification"),
+        ([*range(20)] * 2, "regression"),
+        (range(10), "classification"),
         (range(21), "regression"),
         (["a", "b"], "classification"),
         ([True, False], "classification"),

@@ -147,7 +147,3 @@ def test_twins_of_equal_parameters(setup):
     equal = sum(parameters_of(unit, data)[0] for unit in units[2:])
     assert equal == pytest.approx(parameters_of(candidate, data)[0], rel=0.03)
     assert {unit.role for unit in units} == {"companion"}
-    alone = setup(tasks=[pt.Regression("price")])
-    rows = alone.data(alone.splits())
-    only = first_units(alone.candidates, alone.settings, rows)[0]
-    assert companion_units(only, StudySettings(companions=("placebo",)), rows) == []

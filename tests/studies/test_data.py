@@ -84,7 +84,7 @@ def test_a_placebo_is_drawn_by_its_seed(parts):
 def test_a_column_that_is_also_the_own_target_stays(parts, houses):
     houses["grade"] = np.clip(np.round(houses["age"] + 2), 1, 3).astype(int)
     tasks = [pt.Ordinal("rank", column="grade"), pt.Classification("grade"), pt.Classification("sold"),
-             pt.Classification("again", column="sold")]  # fmt: skip
+             pt.Ordinal("again", column="sold", order=(0, 1))]  # fmt: skip
     data, experiment = parts(houses, tasks)
     frame = placebo(data, experiment, "rank")[0].frame
     pd.testing.assert_series_equal(frame["grade"], houses["grade"])

@@ -171,7 +171,11 @@ def test_a_twin_trains_on_the_rows_that_have_its_label_with_the_candidates_prepr
                 assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_the_twin_of_the_only_task_is_the_candidate(study):
+def test_the_twin_of_the_only_task_is_the_candidate(study, monkeypatch):
+    # A study of one task is refused; let through, it shows that candidate and twin differ in nothing but the sharing.
+    monkeypatch.setattr("polytask.studies.setup._check_tasks", lambda *_: None)
+    for place in ("units", "conduct"):
+        monkeypatch.setattr(f"polytask.studies.{place}.shares", lambda *_: True)
     found = study(tasks=[pt.Classification("sold")], seeds=2)
     for one, other in zip(found.runs("sum"), found.runs("twins"), strict=True):
         frames = [pd.read_parquet(run.path / "predictions/validation.parquet") for run in (one, other)]
@@ -227,7 +231,9 @@ def test_points_of_a_grid():
 @pytest.mark.parametrize(
     ("grid", "says"),
     [
-        ({"learnign_rate": (1, 2)}, r"study.grid: 'learnign_rate' is no setting of train; did you mean 'learning_rate'"),
+        ({"learning_rate": (0.1,)}, r"study.grid.learning_rate: two different values or more are wanted, got \[0.1\]"),
+        ({"learning_rate": (0.1, 0.1)}, r"study.grid.learning_rate: two different values"),
+        ({"learnign_rate": (1,)}, r"study.grid: 'learnign_rate' is no setting of train; did you mean 'learning_rate'"),
         ({"learning_rate": (0.1, -1.0)}, r"learning_rate=-1.0: a number above 0"),
         ({"epochs": (1, "many")}, r"epochs.*'many'"),
     ],

@@ -16,7 +16,7 @@ def verdict(word="helps", difference=0.03, half=0.02, **changes):
     interval = [None, None] if half is None else [difference - half, difference + half]
     adjusted = [None, None] if half is None else [difference - 2 * half, difference + 2 * half]
     reason = "" if half is not None else "9 test labels, and at least 10 are needed"
-    found = {"word": word, "reason": reason, "difference": difference, "interval": interval}
+    found = {"word": word, "reason": reason, "difference": difference, "interval": interval, "seeds": 5, "rows": 1449}
     return found | {"adjusted_interval": adjusted} | changes
 
 
@@ -46,6 +46,7 @@ def study(tasks=None, *, mean=None, num_arms=2, **changes):
         for i, name in enumerate(names)
     ]
     return {
+        "design": {"seeds": [0, 1, 2, 3, 4], "splits": 1, "folds": None},
         "tasks": [{"name": task, "metric": "accuracy", "region": 0.01} for task in tasks],
         "arms": arms,
         "verdict": {

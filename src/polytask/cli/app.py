@@ -16,6 +16,7 @@ from polytask.cli.options import (
     QuietOption,
     SetOption,
     TaskOption,
+    need_file,
     say,
 )
 from polytask.errors import PolytaskError
@@ -71,6 +72,7 @@ def fit(
     as_json: JsonOption = False,
 ) -> None:
     """Train one model for all tasks; the same command goes on with a Run that was interrupted."""
+    need_file(source)
     from polytask.cli.output import print_run
     from polytask.cli.settings import read_fit
     from polytask.experiment import run

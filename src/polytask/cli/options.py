@@ -1,9 +1,12 @@
 """Options that several commands have."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from polytask.errors import ConfigError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -23,3 +26,13 @@ SetOption = Annotated[
 def say(sentence: str) -> None:
     """Notices go to the error stream, so that what is printed stays clean; `--quiet` hides progress only."""
     print(sentence, file=sys.stderr)
+
+
+def need_file(path: Path) -> None:
+    """Answers a path that is not there at once, before anything heavy is loaded.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    if not path.exists() and "://" not in str(path):
+        raise ConfigError(f"{path}: there is no such file or folder")

@@ -61,15 +61,22 @@ def print_forecast(found: Forecast, *, as_json: bool) -> None:
     if as_json:
         print_json({**asdict(found), "folder": str(found.folder)})
         return
-    grid = Grid(title=f"{sum(line.runs for line in found.lines)} Runs into {found.folder}", title_justify="left")
-    for heading in ("", "role", "Runs", "parameters", "epochs at most", "s an epoch", "at most"):
+    runs = sum(line.runs for line in found.lines if line.epochs is not None)
+    grid = Grid(title=f"{runs} Runs into {found.folder}", title_justify="left")
+    for heading in ("", "role", "Runs", "parameters", "epochs", "s/epoch", "at most"):
         grid.add_column(heading, justify="left" if heading in ("", "role") else "right")
     for line in found.lines:
+        if line.seconds_per_epoch is None:
+            grid.add_row(line.arm, line.role, str(line.runs), "", "", "", "not timed")
+            continue
         cells = (str(line.runs), f"{line.parameters:,}", str(line.epochs), f"{line.seconds_per_epoch:.2f}")
         grid.add_row(line.arm, line.role, *cells, clock(line.seconds))
     Console().print(grid)
     workers = f"{found.jobs} jobs" if found.jobs > 1 else "one job"
-    print(f"at most {clock(found.seconds)} with {workers}, from a trial of one epoch each; early stopping ends sooner")
+    print(
+        f"at most {clock(found.seconds)} with {workers} (--jobs), if every training makes all its epochs; "
+        "early stopping ends most of them sooner"
+    )
     if found.chosen_later:
         print("companions are of the candidate that will be chosen; here the first stands for it")
 

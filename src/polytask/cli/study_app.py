@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from polytask.cli.app import app
-from polytask.cli.options import IgnoreOption, JsonOption, QuietOption, SetOption, TaskOption, say
+from polytask.cli.options import IgnoreOption, JsonOption, QuietOption, SetOption, TaskOption, need_file, say
 
 
 @app.command()
@@ -31,12 +31,14 @@ def study(
     as_json: JsonOption = False,
 ) -> None:
     """Say, per task, whether sharing helps; the same command goes on with a study that was interrupted."""
+    need_file(source)
     from polytask.cli.output import print_forecast, print_study
     from polytask.cli.settings import read_study
     from polytask.studies import forecast, run_study
+    from polytask.yaml_file import read_value
 
     given = {
-        "study.candidates": candidate or None,
+        "study.candidates": [read_value(text) for text in candidate or ()] or None,
         "study.seeds": seeds,
         "data.ignore": ignore,
         "train.epochs": epochs,

@@ -118,10 +118,14 @@ train:
 {_rest_of_training()}seed: 0
 # polytask study {file}: does sharing help, task by task? Compared with single-task twins, trees and linear models.
 # study:
-#   candidates: [sum, uncertainty, {{sharing: independent}}]   # balancers, or what they change above
+#   candidates: [sum, uncertainty, {{cagrad: {{c: 0.4}}}}]   # balancers, or what they change above
 #   seeds: 5               # at least 3 for a verdict; 10 for more than 5 tasks
 #   grid: {{learning_rate: [0.001, 0.003]}}   # tried for candidates and twins alike, on validation rows
 #   group: null            # a column whose rows belong together: a person, a day
+#   resplits: null         # 5-fold, or a number of random splits: other training sets too
+#   baselines: [trees, linear]   # and lightgbm
+#   companions: []         # placebo, equal_parameters, pooled: see docs/concepts.md
+#   region: 0.01           # a difference in skill below this is none in practice
 """
 
 

@@ -16,6 +16,8 @@ from polytask.tasks import Fitted, Task
 MOST_CLASSES = 20
 
 
+#: More of them than this are classes only where each has several rows.
+FEW_CLASSES = 10
 #: A classification of more classes than this wants two labels a class at least.
 MANY_CLASSES = 50
 
@@ -146,7 +148,7 @@ def infer_kind_of_task(table: Table, column: str) -> str:
     """The kind of task a column suggests.
 
     Lists are multilabel; strings, booleans and categories are classes; so are whole numbers with at most 20
-    different values; all other numbers are a regression.
+    different values (more than 10 only where each comes three times on average); all other numbers are a regression.
 
     Raises:
         SchemaError: no such column, nothing present in it, or a kind that is no target yet.
@@ -164,4 +166,5 @@ def infer_kind_of_task(table: Table, column: str) -> str:
             f"column {column!r} is of kind {kind}, which is no target; number, category, boolean or a list of labels is"
         )
     values = np.unique(numbers_of(table, column)[present])
-    return "classification" if len(values) <= MOST_CLASSES and (values == np.round(values)).all() else "regression"
+    are_few = len(values) <= min(MOST_CLASSES, max(FEW_CLASSES, int(present.sum()) // 3))
+    return "classification" if are_few and (values == np.round(values)).all() else "regression"

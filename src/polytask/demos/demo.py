@@ -37,7 +37,7 @@ class Demo:
 DEMOS: dict[str, Demo] = {
     "digits": Demo(
         title="Multi-Digits",
-        summary="two overlapping handwritten digits: which are they, their sum, are they equal",
+        summary="two overlapping handwritten digits: which are they, their total, are they equal",
         table=digits.multi_digits,
         tasks=digits.tasks,
         settings=digits.settings,

@@ -5,8 +5,8 @@ MNIST: the left digit at the top left of a 12×12 canvas, the right one four pix
 brighter pixel on top.
 
 The digits are dealt to the three parts *before* they are paired, so that no digit is seen in two parts. A
-digit of validation or test is in exactly one pair: its rows are independent. Training digits are paired
-anew several times.
+digit of the test is in exactly one pair: its rows are independent. Digits of training and validation are
+paired anew several times.
 
 A quarter of the digits of every part is paired within its own class first; the rest are paired at random,
 where one pair in ten is equal too: about a third of all pairs is equal, where chance alone would give a
@@ -27,6 +27,8 @@ from polytask.tasks import Classification, Regression, Task
 
 #: Shares of the source digits: about half for testing, since each of them makes half a row there.
 PARTS = {"train": 0.4, "validation": 0.1, "test": 0.5}
+#: In how many validation pairs a validation digit is, at most: weights and candidates are chosen on them.
+VALIDATION_PAIRS = 4
 #: Share of a part's digits that are paired with one of their own class.
 EQUAL_SHARE = 0.25
 #: How far the right digit stands below and right of the left one, in pixels.
@@ -43,7 +45,7 @@ def multi_digits(*, pairs_per_digit: int = 16, seed: int = 0) -> pd.DataFrame:
         seed: of the parts and of the pairing.
 
     Returns:
-        Columns `image` ([12, 12] float32 from 0 to 1), `left`, `right` (0 to 9), `sum` (0 to 18), `equal`
+        Columns `image` ([12, 12] float32 from 0 to 1), `left`, `right` (0 to 9), `total` (0 to 18), `equal`
         (bool) and `part` ("train", "validation", "test").
 
     Raises:
@@ -66,7 +68,7 @@ def multi_digits(*, pairs_per_digit: int = 16, seed: int = 0) -> pd.DataFrame:
             "image": pd.Series(list(images), dtype=object),
             "left": labels[left],
             "right": labels[right],
-            "sum": (labels[left] + labels[right]).astype(np.float64),
+            "total": (labels[left] + labels[right]).astype(np.float64),
             "equal": labels[left] == labels[right],
             "part": np.repeat(list(pairs), [len(found) for found in pairs.values()]),
         }
@@ -92,7 +94,7 @@ def pair_sources(
     order = generator.permutation(len(labels))
     ends = np.rint(np.cumsum(list(PARTS.values())) * len(labels)).astype(int)
     sources = dict(zip(PARTS, np.split(order, ends[:-1]), strict=True))
-    rounds = {part: pairs_per_digit if part == "train" else 1 for part in PARTS}
+    rounds = {"train": pairs_per_digit, "validation": min(pairs_per_digit, VALIDATION_PAIRS), "test": 1}
     return {
         part: np.concatenate([_pair_once(sources[part], labels, generator) for _ in range(rounds[part])])
         for part in PARTS
@@ -118,8 +120,8 @@ def _pair_once(
 
 
 def tasks() -> tuple[Task, ...]:
-    """The two digits, their sum, and whether they are equal."""
-    return Classification("left"), Classification("right"), Regression("sum"), Classification("equal")
+    """The two digits, their total, and whether they are equal."""
+    return Classification("left"), Classification("right"), Regression("total"), Classification("equal")
 
 
 def settings() -> dict[str, Any]:

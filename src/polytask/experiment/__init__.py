@@ -1,6 +1,6 @@
 """One training, from its written choices to its Run."""
 
-from polytask.experiment.arguments import experiment_from, fit
+from polytask.experiment.arguments import experiment_from, fit, with_path
 from polytask.experiment.choices import CATALOGUES, DataSettings, Experiment
 from polytask.experiment.given import (
     ALL,
@@ -39,5 +39,6 @@ __all__ = [
     "run",
     "split_bytes",
     "tell",
+    "with_path",
     "without_path",
 ]

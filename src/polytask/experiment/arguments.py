@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,17 @@ def fit(
         seed=seed,
         **train,
     )
+    experiment = with_path(experiment, data)
     return run(experiment, data=data, folder=folder, quiet=quiet, say=(lambda _: None) if quiet else _to_stderr)
+
+
+def with_path(experiment: Experiment, data: Any) -> Experiment:
+    """The experiment with the files that its data come from written down, so that its configuration repeats it."""
+    files = data if isinstance(data, Mapping) else {"": data}
+    if not files or not all(isinstance(one, str | Path) for one in files.values()):
+        return experiment
+    path = {name: str(one) for name, one in files.items()} if isinstance(data, Mapping) else str(data)
+    return replace(experiment, data=replace(experiment.data, path=path))
 
 
 def experiment_from(

@@ -100,7 +100,7 @@ class Experiment:
         for key in values:
             if key not in known:
                 inner = {f.name: f"{name}.{f.name}" for name, of in SECTIONS.items() for f in fields(of)}
-                hint = f"did you mean {inner[key]!r}?" if key in inner else nearest(key, known)
+                hint = f"did you mean {inner[key]!r}?" if key in inner else nearest(key, {*known, "study"})
                 raise ConfigError(f"{source.place((str(key),))}: unknown key {key!r}; {hint}")
         if not isinstance(values.get("tasks"), Mapping):
             raise ConfigError(f"{source.name or 'tasks'}: tasks: wants a mapping (name: {{kind: …}})")

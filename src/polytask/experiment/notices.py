@@ -6,6 +6,7 @@ from polytask.balance import BALANCERS
 from polytask.experiment.choices import Experiment
 from polytask.experiment.given import ALL, Source
 from polytask.experiment.prepare import Prepared
+from polytask.tasks import Task
 
 #: Takes the sentences, one by one.
 Say = Callable[[str], None]
@@ -20,10 +21,17 @@ def tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Sourc
         dropped, rows = counts["dropped"], sources[name].table.num_rows
         if dropped:
             say(f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there")
+    say("tasks: " + "; ".join(_task(task, prepared) for task in prepared.blueprint.tasks))
     for sentence in (*_columns(experiment, prepared, sources), *_without_effect(experiment, prepared)):
         say(sentence)
     for finding in prepared.findings:
         say(f"warning: {finding.text}; {finding.remedy}")
+
+
+def _task(task: Task, prepared: Prepared) -> str:
+    fitted = prepared.blueprint.fitted[task.name]
+    classes = f" of {len(fitted['classes'])} classes" if "classes" in fitted else ""
+    return f"{task.name}, {task.kind}{classes}, judged by {task.primary_metric(fitted).name}"
 
 
 def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:

@@ -29,12 +29,14 @@ class Table:
         headings: of the columns; the first column names the row.
         rows: cells, as many as headings.
         numeric: positions of the columns that hold numbers.
+        wide: positions of the columns that hold sentences or lists: they need room, if the table has to scroll for it.
     """
 
     caption: str
     headings: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numeric: frozenset[int] = frozenset()
+    wide: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

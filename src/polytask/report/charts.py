@@ -80,9 +80,12 @@ def forest(
         y=left, x=across, x2="high:Q", color=colour, tooltip=tips
     )
     shape = alt.Shape("word:N", scale=alt.Scale(domain=list(WORDS), range=[s for _, s in WORDS.values()]), legend=None)
-    point = base.mark_point(filled=True, size=130, opacity=1, stroke="var(--paper)", strokeWidth=1, clip=True).encode(
-        y=right, x=alt.X("difference:Q", scale=scale), color=colour, shape=shape, tooltip=tips
-    )
+    is_none = "datum.word === 'no verdict'"  # smaller and pale: it is no result
+    point = base.mark_point(filled=True, stroke="var(--paper)", strokeWidth=1, clip=True).encode(
+        y=right, x=alt.X("difference:Q", scale=scale), color=colour, shape=shape, tooltip=tips,
+        size=alt.condition(is_none, alt.value(50), alt.value(130)),
+        opacity=alt.condition(is_none, alt.value(0.5), alt.value(1)),
+    )  # fmt: skip
     layers = alt.layer(alt.layer(band, zero.encode(x=alt.X("zero:Q", scale=scale)), thin, thick), point)
     return _finished(layers.resolve_axis(y="independent"), height=30 * len(rows))
 
@@ -109,6 +112,8 @@ def lines(
     title: str,
     is_banded: bool = False,
     strong: Sequence[str] = (),
+    epochs: tuple[int, int],
+    is_log: bool = False,
     height: int = 190,
 ) -> dict[str, Any]:
     """Curves over epochs, one for each `name`.
@@ -118,6 +123,8 @@ def lines(
         title: of the vertical axis.
         is_banded: series that have `low` and `high` get a band from one to the other.
         strong: names of the lines that matter most; the others are thinner.
+        epochs: the first and the last that is shown, where the horizontal axis begins and ends.
+        is_log: the vertical axis is logarithmic; all values are above 0.
         height: in pixels.
     """
     names = list(style)
@@ -131,20 +138,36 @@ def lines(
     width = alt.StrokeWidth(
         "name:O", scale=alt.Scale(domain=names, range=[2.5 if name in strong else 1.4 for name in names]), legend=None
     )
-    epoch = alt.X("epoch:Q", title="epoch", scale=alt.Scale(zero=False, nice=False)).axis(
-        labelExpr="datum.value % 1 ? '' : datum.label", grid=False, tickCount=6
-    )
-    vertical = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False)).axis(tickCount=5)
-    tips = [alt.Tooltip("name:N", title="of"), "epoch:Q", alt.Tooltip("mean:Q", format=".3f")]
+    scale = alt.Scale(domain=list(epochs), zero=False, nice=False)
+    epoch = alt.X("epoch:Q", title="epoch", scale=scale).axis(values=epoch_ticks(*epochs), grid=False)
+    scale = alt.Scale(type="log") if is_log else alt.Scale(zero=False)
+    vertical = alt.Y("mean:Q", title=title, scale=scale).axis(tickCount=5, format="~g" if is_log else alt.Undefined)
+    tips = [
+        alt.Tooltip("name:N", title="of"), "epoch:Q", alt.Tooltip("mean:Q", format=".3~r" if is_log else ".3f"),
+    ]  # fmt: skip
     line = data.mark_line().encode(x=epoch, y=vertical, color=colour, strokeDash=dash, strokeWidth=width)
     hover = data.mark_point(size=60, opacity=0, filled=True).encode(x=epoch, y=vertical, tooltip=tips, color=colour)
     layers = [line, hover]
     if is_banded:
         band = data.transform_filter("isValid(datum.low)")
         layers.insert(0, band.mark_area(opacity=0.16).encode(
-            x=epoch, y=alt.Y("low:Q", title=title, scale=alt.Scale(zero=False)), y2="high:Q", color=colour
+            x=epoch, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q", color=colour
         ))  # fmt: skip
     return _finished(alt.layer(*layers), height=height)
+
+
+def epoch_ticks(first: int, last: int) -> list[int]:
+    """Round epochs between the first and the last that is shown, and these two.
+
+    Example:
+        >>> epoch_ticks(1, 29), epoch_ticks(1, 3), epoch_ticks(1, 100), epoch_ticks(7, 7)
+        ([1, 5, 10, 15, 20, 25, 29], [1, 2, 3], [1, 20, 40, 60, 80, 100], [7])
+    """
+    steps = (factor * 10**power for power in range(9) for factor in (1, 2, 5))
+    step = next(step for step in steps if (last - first) / step <= 6)
+    round_ones = range(step * (first // step + 1), last, step)
+    inner = [tick for tick in round_ones if min(tick - first, last - tick) > step / 2]
+    return [*dict.fromkeys((first, *inner, last))]
 
 
 def heatmap(names: Sequence[str]) -> dict[str, Any]:

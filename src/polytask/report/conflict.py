@@ -91,7 +91,7 @@ def _over_time(ordered: Sequence[str], runs: Sequence[History]) -> Gallery | Non
     chart = line_chart(found, style, "over epochs", "cosine", strong=list(found))
     if not chart:
         return None
-    said = ["Mean over Runs."] if len(runs) > 1 else []
+    said = ["Mean over Runs, as far as all of them trained."] if len(runs) > 1 else []
     said += ["The three pairs at either end."] if len(ordered) > 6 else []
     return Gallery((chart,), tuple((name, *look) for name, look in style.items()), " ".join(said))
 

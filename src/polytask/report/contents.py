@@ -12,6 +12,7 @@ from polytask.report.record import cite_section, repeat_section, tried_section
 from polytask.report.source import Source
 from polytask.report.training import curves_section, weights_section
 from polytask.report.verdict import verdict_section
+from polytask.studies import verdict_table
 
 
 def report_of(source: Source) -> Report:
@@ -25,7 +26,6 @@ def _of_study(source: Source) -> Report:
     tasks = [task["name"] for task in results["tasks"]]
     candidates = [arm["name"] for arm in results["arms"] if arm["role"] == "candidate"]
     drawn = [name for name in (*candidates, twins) if any(h.arm == name for h in source.histories)]
-    seeds = len(results["design"]["seeds"])
     sections = (
         verdict_section(results),
         leaderboard_section(results),
@@ -37,7 +37,7 @@ def _of_study(source: Source) -> Report:
         *_last(source),
     )
     facts = (
-        f"{_many(len(tasks), 'task')}, {_many(len(candidates), 'candidate')}, {_many(seeds, 'seed')}, "
+        f"{_many(len(tasks), 'task')}, {_many(len(candidates), 'candidate')}, {_repeats(results)}, "
         f"{count(results['cost']['runs'])} trainings; {_made(results)}"
     )
     title = results.get("title") or f"Does sharing help {', '.join(tasks[:4])}{', …' if len(tasks) > 4 else ''}?"
@@ -65,6 +65,12 @@ def _of_run(source: Source) -> Report:
         f"{_made(results)}"
     )
     return Report(f"Run {source.path.resolve().name}", lead, facts, sections, results)
+
+
+def _repeats(results: Mapping[str, Any]) -> str:
+    """`5 seeds`; `5 folds of 3 seeds each`."""
+    seeds, splits = _many(len(results["design"]["seeds"]), "seed"), results["design"].get("splits") or 1
+    return f"{splits} {verdict_table(results).repeats_name()} of {seeds} each" if splits > 1 else seeds
 
 
 def _last(source: Source) -> tuple[Section, Section]:

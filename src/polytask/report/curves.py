@@ -49,25 +49,29 @@ def cosine_of(pair: str) -> Reader:
 def curve(histories: Iterable[History], read: Reader, most: int = POINTS) -> dict[str, list[Any]]:
     """Mean, least and most over Runs by epoch, as columns; empty where nothing was recorded.
 
-    Epochs that fewer than half of the Runs reached are left out: the mean of those that trained on would jump there.
+    Only epochs that all of the Runs reached: where one stops, the mean of the others would jump.
     """
-    by_epoch: dict[int, list[float]] = {}
-    for history in histories:
-        for record in history.records:
-            value = read(record)
-            if is_number(value):
-                by_epoch.setdefault(int(record["epoch"]), []).append(float(value))
-    if not by_epoch:
+    runs = [found for history in histories if (found := _by_epoch(history, read))]
+    epochs = sorted(set(runs[0]).intersection(*runs[1:])) if runs else []
+    if not epochs:
         return {}
-    runs = max(map(len, by_epoch.values()))
-    epochs = [epoch for epoch in sorted(by_epoch) if 2 * len(by_epoch[epoch]) >= runs]
     kept = [epochs[i] for i in thinned(len(epochs), most)]
+    values = [[run[epoch] for run in runs] for epoch in kept]
     return {
         "epoch": kept,
-        "mean": [round(float(np.mean(by_epoch[epoch])), 4) for epoch in kept],
-        "low": [round(min(by_epoch[epoch]), 4) for epoch in kept],
-        "high": [round(max(by_epoch[epoch]), 4) for epoch in kept],
+        "mean": [_short(float(np.mean(of_runs))) for of_runs in values],
+        "low": [_short(min(of_runs)) for of_runs in values],
+        "high": [_short(max(of_runs)) for of_runs in values],
     }
+
+
+def _by_epoch(history: History, read: Reader) -> dict[int, float]:
+    return {int(record["epoch"]): float(value) for record in history.records if is_number(value := read(record))}
+
+
+def _short(value: float) -> float:
+    """Four significant digits: a picture shows no more."""
+    return float(f"{value:.4g}")
 
 
 def thinned(length: int, most: int) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 from polytask.report.blocks import Block, Cell, Folded, Paragraph, Section, Table
 from polytask.report.numbers import NONE, count
 from polytask.report.source import Source
+from polytask.studies import verdict_table
 
 #: Rows of a table at most; results.json and the folders hold the rest.
 MOST_ROWS = 400
@@ -38,13 +39,18 @@ def _labels(source: Source) -> Table:
             part: (scores.get(task["name"]) or {}).get("rows") for part, scores in source.results["scores"].items()
         }
         classes = source.classes.get(task["name"], ())
-        shown = ", ".join(f"{label} {count(number)}" for label, number in classes[:12])
+        shown = ", ".join(f"{label}: {count(number)}" for label, number in classes[:12])
         more = f", … ({len(classes)} classes)" if len(classes) > 12 else ""
         numbers = [Cell(count(labelled.get(part)), labelled.get(part)) for part in parts]
         groups = task.get("groups")
         rows.append((Cell(task["name"]), *numbers, Cell(count(groups), groups), Cell(shown + more or NONE)))
     headings = ("task", *parts, "test groups", "training labels by class")
-    return Table("Labelled rows by task", headings, tuple(rows), frozenset({1, 2, 3, 4}))
+    design = source.results.get("design") or {}
+    is_several = (design.get("splits") or 1) > 1
+    several = (
+        f", in the first of {design['splits']} {verdict_table(source.results).repeats_name()}" if is_several else ""
+    )
+    return Table(f"Labelled rows by task{several}", headings, tuple(rows), frozenset({1, 2, 3, 4}), frozenset({5}))
 
 
 def _columns(schema: Mapping[str, Mapping[str, Any]]) -> list[Block]:
@@ -79,7 +85,9 @@ def _lint(findings: Sequence[Mapping[str, Any]]) -> Block:
         tuple(Cell(str(found.get(key) or NONE)) for key in ("what", "task", "column", "text", "remedy"))
         for found in findings[:MOST_ROWS]
     )
-    return Table("What the lint warned of", ("what", "task", "column", "finding", "what to do"), rows)
+    return Table(
+        "What the lint warned of", ("what", "task", "column", "finding", "what to do"), rows, wide=frozenset({3, 4})
+    )
 
 
 def left_out(length: int) -> tuple[Paragraph, ...]:

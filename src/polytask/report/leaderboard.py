@@ -6,6 +6,7 @@ from typing import Any
 
 from polytask.report.blocks import Block, Cell, Paragraph, Section, Table
 from polytask.report.numbers import NONE, count, decimals_of, duration, energy, fixed, is_number, moment, span
+from polytask.studies import leaderboard_table, verdict_table
 
 #: Arms that stand side by side in one table by task: more would not fit a printed page.
 ABREAST = 7
@@ -17,9 +18,11 @@ def leaderboard_section(results: Mapping[str, Any]) -> Section:
     arms = results["arms"]
     abreast = math.ceil(len(arms) / math.ceil(len(arms) / ABREAST))
     blocks += [_by_task(results, arms[start : start + abreast]) for start in range(0, len(arms), abreast)]
+    repeats = verdict_table(results).repeats_name()
+    over = repeats if repeats == "seeds" else f"{repeats} and seeds"
     notes = (
-        "Test rows; means over seeds, with 95 % intervals. Δm: mean relative change of the metrics against the twins, "
-        "above 0 is better."
+        f"Test rows; means over {over}, with 95 % intervals. Δm: mean relative change of the metrics against the "
+        "twins, above 0 is better."
     )
     chosen = results["design"].get("chosen_by")
     notes += f" The candidate that is judged was chosen by {chosen}." if chosen else ""
@@ -29,7 +32,7 @@ def leaderboard_section(results: Mapping[str, Any]) -> Section:
 def _overall(results: Mapping[str, Any]) -> Table:
     has_energy = any(arm.get("joules") is not None for arm in results["arms"])
     rows = []
-    for arm in sorted(results["arms"], key=lambda arm: -(arm.get("mean_skill") or -1e9)):
+    for arm in leaderboard_table(results).best_first:
         parameters = (arm.get("parameters") or {}).get("total")
         shared = (arm.get("parameters") or {}).get("shared")
         rows.append(
@@ -59,6 +62,7 @@ def _overall(results: Mapping[str, Any]) -> Table:
 
 def _by_task(results: Mapping[str, Any], arms: list[Mapping[str, Any]]) -> Table:
     rows = []
+    metric_name = verdict_table(results).metric_name
     for task in results["tasks"]:
         places = decimals_of(task["unit"])
         direction = "" if task.get("higher_is_better", True) else ", lower is better"
@@ -69,7 +73,11 @@ def _by_task(results: Mapping[str, Any], arms: list[Mapping[str, Any]]) -> Table
             cells.append(Cell(fixed(value, places), value, span(score.get("interval"), places)))
         constant = task.get("constant")
         rows.append(
-            (Cell(task["name"], note=f"{task['metric']}{direction}"), Cell(fixed(constant, places), constant), *cells)
+            (
+                Cell(task["name"], note=f"{metric_name(task['metric'])}{direction}"),
+                Cell(fixed(constant, places), constant),
+                *cells,
+            )
         )
     headings = ("task", "constant", *map(label_of, arms))
     return Table("By task: the metric on test rows", headings, tuple(rows), frozenset(range(1, len(headings))))
@@ -78,17 +86,20 @@ def _by_task(results: Mapping[str, Any], arms: list[Mapping[str, Any]]) -> Table
 def scores_section(results: Mapping[str, Any]) -> Section:
     """The scores of a Run: on validation rows, and on test rows once they were opened."""
     tables = []
+    metric_name = verdict_table(results).metric_name
     for part, scores in results["scores"].items():
         rows = []
         for task in results["tasks"]:
             found = scores.get(task["name"]) or {}
             known = (task["metric"], "skill", "loss", "rows")
             value = found.get(task["metric"])
-            also = ", ".join(f"{name} {fixed(number)}" for name, number in found.items() if name not in known)
+            also = ", ".join(
+                f"{metric_name(name)} {fixed(number)}" for name, number in found.items() if name not in known
+            )
             rows.append(
                 (
                     Cell(task["name"], note=task["kind"]),
-                    Cell(task["metric"]),
+                    Cell(metric_name(task["metric"])),
                     Cell(fixed(value, decimals_of(task["unit"])), value),
                     Cell(fixed(found.get("skill")), found.get("skill")),
                     Cell(count(found.get("rows")), found.get("rows")),
@@ -96,7 +107,7 @@ def scores_section(results: Mapping[str, Any]) -> Section:
                 )
             )
         headings = ("task", "metric", "value", "skill", "rows", "also")
-        tables.append(Table(f"On {part} rows", headings, tuple(rows), frozenset({2, 3, 4})))
+        tables.append(Table(f"On {part} rows", headings, tuple(rows), frozenset({2, 3, 4}), frozenset({5})))
     opened = results.get("test_opened")
     said = f"Test rows were opened on {moment(opened)}." if opened else "Test rows have not been opened."
     meaning = "Skill: 0 is the best constant prediction, 1 is perfect."

@@ -8,6 +8,7 @@ from polytask.report.blocks import Block, Bullets, Cell, Code, Folded, Paragraph
 from polytask.report.data import MOST_ROWS, left_out
 from polytask.report.numbers import NONE, count, duration, energy, fixed, moment
 from polytask.report.source import Source
+from polytask.studies import verdict_table
 
 #: CITATION.cff as BibTeX.
 CITATION = f"""@software{{polytask,
@@ -24,12 +25,13 @@ def tried_section(results: Mapping[str, Any]) -> Section:
     cost, design = results["cost"], results["design"]
     crashed = [run for run in results["runs"] if run["state"] == "crashed"]
     grid = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in design["grid"].items())
-    splits = design.get("splits") or 1
+    splits, repeats = design.get("splits") or 1, verdict_table(results).repeats_name()
     said = [
         f"{count(cost['runs'])} trainings took {duration(cost['training_seconds'])} of computing, "
         f"{duration(cost['wall_seconds'])} on the clock ({design.get('jobs') or 1} at a time)."
         + (f" They used {energy(cost['joules'])}." if cost.get("joules") else ""),
-        f"Seeds: {', '.join(map(str, design['seeds']))}." + (f" Repeated over {splits} splits." if splits > 1 else ""),
+        f"Seeds: {', '.join(map(str, design['seeds']))}."
+        + (f" Repeated over {splits} {repeats}." if splits > 1 else ""),
         f"Tried for every candidate and every twin: {grid}." if grid else "No settings were tuned.",
         f"Rows were kept together by {design['group']}." if design.get("group") else "",
         f"Test rows were opened on {moment(design['test_opened'])}." if design.get("test_opened") else "",
@@ -62,10 +64,12 @@ def _arms(results: Mapping[str, Any]) -> Table:
 
 
 def _runs(runs: Sequence[Mapping[str, Any]], caption: str) -> Table:
+    has_splits = any(run.get("split") for run in runs)
     rows = tuple(
         (
             Cell(run["arm"]),
             Cell(run.get("task") or "all"),
+            *([Cell(count(run.get("split")), run.get("split"))] if has_splits else []),
             Cell(count(run.get("seed")), run.get("seed")),
             Cell(_written(run.get("setting") or {})),
             Cell(run["state"] if run["is_main"] else f"{run['state']}, a trial", note=run.get("reason") or ""),
@@ -75,8 +79,10 @@ def _runs(runs: Sequence[Mapping[str, Any]], caption: str) -> Table:
         )
         for run in runs[:MOST_ROWS]
     )
-    headings = ("arm", "task", "seed", "setting", "state", "time", "epochs", "validation skill")
-    return Table(caption, headings, rows, frozenset({2, 5, 6, 7}))
+    split = ("split",) if has_splits else ()
+    headings = ("arm", "task", *split, "seed", "setting", "state", "time", "epochs", "validation skill")
+    numbers = ("split", "seed", "time", "epochs", "validation skill")
+    return Table(caption, headings, rows, frozenset(headings.index(name) for name in numbers if name in headings))
 
 
 def repeat_section(source: Source) -> Section:

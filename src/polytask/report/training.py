@@ -5,18 +5,18 @@ from typing import Any
 
 from polytask.report.blocks import Chart, Folded, Gallery, Paragraph, Section
 from polytask.report.charts import lines, series_style
-from polytask.report.curves import (
-    curve,
-    is_weighted,
-    points_for,
-    skill_of,
-    weight_of,
-)
+from polytask.report.curves import curve, is_weighted, points_for, skill_of, weight_of
 from polytask.report.numbers import fixed
 from polytask.report.source import History
 
 #: More tasks than this are folded away, and of their weights and cosines only the most telling are drawn.
 MANY_TASKS = 12
+
+#: Why curves end where they do.
+EARLY = "Each Run stops early, once its validation skill no longer rises."
+
+#: Weights whose largest is more than this many times their smallest are drawn on a logarithmic axis.
+MOST_RATIO = 20
 
 #: Why a section has nothing to show.
 NO_HISTORY = "The folders of the Runs are not here, so there is nothing to draw."
@@ -50,7 +50,10 @@ def curves_section(
         }
         return line_chart(found, style, task or "mean of tasks", "skill", strong=[judged, *([twins] if twins else [])])
 
-    whole = "Mean and range over Runs; epochs that fewer than half of them reached are left out."
+    whole = (
+        f"Mean and range over the Runs of an arm, as far as all of them trained. {EARLY} So curves, those of the twins "
+        "above all, end at different epochs."
+    )
     caption = f"Skill on validation rows by epoch. {whole if twins else ''}".strip()
     legend = _legend(style, judged, twins)
     mean, each = chart(None), [found for task in tasks if (found := chart(task))]
@@ -73,16 +76,20 @@ def weights_section(tasks: Sequence[str], candidates: Sequence[str], histories: 
         return Section("weights", title, (Paragraph(said),))
     most = points_for(len(tasks) * len(weighted))
     charts = []
-    style = series_style(tasks)
+    style, is_log = series_style(tasks), False
     for arm, runs in weighted.items():
         found = {task: curve(runs, weight_of(task), most) for task in tasks}
         shown = _most_varied(found)
         drawn = style if len(tasks) <= MANY_TASKS else series_style(shown)
         chart = line_chart({task: found[task] for task in shown}, drawn, arm, "weight", strong=shown)
+        is_log |= _is_wide([found[task] for task in shown])
         if chart:
             charts.append((chart, drawn))
     several = any(len(runs) > 1 for runs in weighted.values())
-    caption = f"Mean weight of each task in an epoch{', over all Runs' if several else ''}."
+    caption = (
+        f"Mean weight of each task in an epoch{', over all Runs, as far as all of them trained' if several else ''}."
+        f"{' The axis is logarithmic where weights are far apart.' if is_log else ''}"
+    )
     if len(tasks) <= MANY_TASKS:
         legend = tuple((task, colour, dashed) for task, (colour, dashed) in style.items())
         return Section("weights", title, (Gallery(tuple(chart for chart, _ in charts), legend, caption),))
@@ -107,6 +114,8 @@ def line_chart(
         return None
     banded = [name for name in strong if name in drawn and drawn[name]["low"] != drawn[name]["high"]]
     banded = banded if measure == "skill" else []
+    is_log = measure == "weight" and _is_wide(list(drawn.values()))
+    epochs = min(c["epoch"][0] for c in drawn.values()), max(c["epoch"][-1] for c in drawn.values())
     keep = ("epoch", "mean", "low", "high")
     series = tuple(
         {"keys": {"name": name}, "columns": {k: columns[k] for k in (keep if name in banded else keep[:2])}}
@@ -116,7 +125,12 @@ def line_chart(
     ends = "; ".join(f"{name} {fixed(columns['mean'][-1])}" for name, columns in drawn.items())
     return Chart(
         spec=lines(
-            {name: style[name] for name in style if name in drawn}, title=measure, is_banded=bool(banded), strong=strong
+            {name: style[name] for name in style if name in drawn},
+            title=f"{measure}, logarithmic" if is_log else measure,
+            is_banded=bool(banded),
+            strong=strong,
+            epochs=epochs,
+            is_log=is_log,
         ),
         series=series,
         caption="",
@@ -133,6 +147,12 @@ def _legend(style: Mapping[str, tuple[str, bool]], judged: str, twins: str | Non
     if others:
         found.append((f"other candidates: {', '.join(others)}", *style[others[0]]))
     return tuple(found) if twins or others else ()
+
+
+def _is_wide(curves: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether only a logarithmic axis shows all of these."""
+    values = [value for columns in curves if columns for value in columns["mean"]]
+    return bool(values) and min(values) > 0 and max(values) / min(values) > MOST_RATIO
 
 
 def _most_varied(found: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -1,18 +1,21 @@
 """The verdict of a study: the forest plot, a sentence a task, what the words mean, what to be warned of."""
 
 from collections.abc import Iterator, Mapping
-from statistics import mean, median
 from typing import Any
 
 from polytask.report.blocks import Block, Bullets, Cell, Chart, Folded, Paragraph, Section, Table
 from polytask.report.charts import forest
 from polytask.report.numbers import NONE, count, decimals_of, fixed, is_number, p_value, span
+from polytask.studies import verdict_table
 
 #: What has to fit into the forest plot.
 ENDS = ("difference", "low", "high", "adjusted_low", "adjusted_high")
 
-#: The row that stands for all tasks.
-MEAN = "mean of tasks"
+#: What the numbers in the picture and in the sentences are.
+UNITS = (
+    "The picture and the tables of differences are in skill: 0 the best constant, 1 perfect. Sentences are in the "
+    "metric's own units."
+)
 
 MEANINGS = (
     ("helps", "the shared model is better than the model for this task alone, and chance is no good explanation."),
@@ -26,20 +29,19 @@ MEANINGS = (
 def verdict_section(results: Mapping[str, Any]) -> Section:
     """The part that comes first."""
     verdict, warnings = results["verdict"], results["warnings"]
-    found = verdicts_of(results)
-    blocks: list[Block] = [forest_chart(results)]
+    blocks: list[Block] = [forest_chart(results), Paragraph(UNITS, kind="caption")]
     if warnings:
         blocks.append(Bullets(tuple(("", text) for text in warnings), kind="warnings", label="Warnings"))
     blocks += [*_sentences(results), _numbers(results)]
-    beside = _beside(found)
+    beside = _beside(results)
     if beside.rows:
         said = Paragraph("Their intervals are at 95 % each and are not adjusted for how many there are.")
         blocks.append(Folded("Other comparisons, outside the verdict", (said, beside)))
     meaning = (
         f"Compared are {_named(results, verdict['candidate'])} and its twins: the same model trained for one task at a "
         "time, with the same rows, seeds and tuning. Skill puts every metric on one scale: 0 is the best constant "
-        "prediction, 1 is perfect. The 95 % interval is where the difference in skill may well lie, counting both "
-        "chance in training (seeds) and chance in which rows were tested. The adjusted interval is wider, so that all "
+        f"prediction, 1 is perfect. The 95 % interval is where the difference in skill may well lie, counting "
+        f"{_chances(results)}. The adjusted interval is wider, so that all "
         f"tasks together are wrong with at most {100 * results['design']['level']:g} % chance; helps and hurts need it "
         "to leave out 0."
     )
@@ -56,30 +58,14 @@ def verdict_section(results: Mapping[str, Any]) -> Section:
     return Section("verdict", "Verdict", tuple(blocks))
 
 
-def verdicts_of(results: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Task -> its verdict, in the tasks' order; the mean of tasks last."""
-    verdict = results["verdict"]
-    found = {task["name"]: verdict["tasks"][task["name"]] for task in results["tasks"]}
-    return found | ({MEAN: verdict["mean"]} if verdict.get("mean") else {})
-
-
-def regions_of(results: Mapping[str, Any]) -> dict[str, float]:
-    """Task -> half of its practically-equal region; of the mean, that of the tasks that have a verdict."""
-    found = {task["name"]: task["region"] for task in results["tasks"] if is_number(task["region"])}
-    verdicts = results["verdict"]["tasks"]
-    judged = [region for name, region in found.items() if verdicts[name]["word"] != "no verdict"]
-    return found | ({MEAN: mean(judged)} if judged else {})
-
-
 def forest_chart(results: Mapping[str, Any], *, has_numbers: bool = False) -> Chart:
     """The forest plot of all tasks and their mean; with the differences beside the words, where there is room."""
-    found = verdicts_of(results)
-    regions = regions_of(results)
-    rows = [_row(name, verdict, regions.get(name)) for name, verdict in found.items()]
+    found = verdict_table(results).forest
+    rows = [_row(name, verdict, found.regions.get(name)) for name, verdict in found.verdicts.items()]
     for order, row in enumerate(rows):
         row["order"] = order
         row["label"] = f"{row['text']} {row['word']}" if has_numbers else row["word"]
-    bound = bound_of(rows)
+    bound = 1.06 * found.bound  # so that the ends of the longest interval are seen as such
     columns = {key: [row[key] for row in rows] for key in rows[0] if key != "label"}
     is_cut = any(is_number(row[key]) and abs(row[key]) > bound for row in rows for key in ENDS)
     cut = " Intervals that end beyond the picture are cut off." if is_cut else ""
@@ -91,14 +77,6 @@ def forest_chart(results: Mapping[str, Any], *, has_numbers: bool = False) -> Ch
         f"of tasks; shaded: practically equal.{cut}",
         description=f"Forest plot of differences in skill. {said}.",
     )
-
-
-def bound_of(rows: list[dict[str, Any]]) -> float:
-    """Half the width of the forest plot: all intervals, unless one would dwarf the others."""
-    reach = [max((abs(row[key]) for key in ENDS if is_number(row[key])), default=0.0) for row in rows]
-    regions = [row["region_high"] for row in rows if is_number(row["region_high"])]
-    usual = median([r for r in reach if r] or [0.0])
-    return max(min(max(reach), 8 * usual), 2 * max(regions, default=0.0), 1e-6) * 1.06
 
 
 def _row(task: str, verdict: Mapping[str, Any], region: float | None) -> dict[str, Any]:
@@ -122,12 +100,16 @@ def _row(task: str, verdict: Mapping[str, Any], region: float | None) -> dict[st
 
 def _sentences(results: Mapping[str, Any]) -> Iterator[Block]:
     """A sentence a task; where the verdict is on the mean, that first, then the screen, and the tasks folded away."""
-    said = {name: (v.get("word") or "", v.get("sentence") or _of_mean(v)) for name, v in verdicts_of(results).items()}
+    table = verdict_table(results)
+    said = {
+        name: (v.get("word") or "", table.sentence(name) if name in results["verdict"]["tasks"] else _of_mean(v))
+        for name, v in table.forest.verdicts.items()
+    }
     each = Bullets(tuple(said.values()), kind="sentences", label="The verdict on each task")
-    if results["design"]["primary"] != "mean" or MEAN not in said:
+    if results["design"]["primary"] != "mean" or not results["verdict"].get("mean"):
         yield each
         return
-    yield Bullets((said.pop(MEAN),), kind="sentences", label="The verdict on the mean of tasks")
+    yield Bullets((said.popitem()[1],), kind="sentences", label="The verdict on the mean of tasks")
     named = [name for name, is_named in (results["verdict"].get("screen") or {}).items() if is_named]
     yield Paragraph(
         "With so many tasks the verdict is on their mean; single tasks are screened: of those named, at most one in "
@@ -145,25 +127,28 @@ def _of_mean(verdict: Mapping[str, Any]) -> str:
 
 def _numbers(results: Mapping[str, Any]) -> Folded:
     """All numbers behind the verdict, a row a task."""
-    explained = (
-        "Detectable: the difference in skill that this study would have found about three times in four. Error from "
-        "seeds: how much of the squared error comes from training again rather than from which rows were tested."
-    )
+    explained = "Detectable: the difference in skill that this study would have found about three times in four."
+    if verdict_table(results).repeats_name() == "seeds":
+        explained += (
+            " Error from seeds: how much of the squared error comes from training again rather than from which rows "
+            "were tested."
+        )
     return Folded("The verdict in numbers", (_found(results), _certainty(results), Paragraph(explained)))
 
 
 def _found(results: Mapping[str, Any]) -> Table:
+    table = verdict_table(results)
     tasks = {task["name"]: task for task in results["tasks"]}
     arms = {arm["name"]: arm for arm in results["arms"]}
     shared, alone = (arms[results["verdict"][key]]["scores"] for key in ("candidate", "twins"))
     rows = []
-    for name, verdict in verdicts_of(results).items():
+    for name, verdict in table.forest.verdicts.items():
         task = tasks.get(name, {})
         places = decimals_of(task.get("unit"))
         values = [(scores.get(name) or {}).get("value") for scores in (alone, shared)]
         rows.append(
             (
-                Cell(name, note=task.get("metric") or ""),
+                Cell(name, note=table.metric_name(task.get("metric") or "")),
                 Cell(verdict.get("word") or NONE),
                 *(Cell(fixed(value, places), value) for value in values),
                 Cell(fixed(verdict["difference"], sign=True), verdict["difference"]),
@@ -176,29 +161,29 @@ def _found(results: Mapping[str, Any]) -> Table:
 
 
 def _certainty(results: Mapping[str, Any]) -> Table:
+    table = verdict_table(results)
+    repeats = table.repeats_name()
+    columns = {
+        "p": (p_value, "p"),
+        "detectable": (fixed, "mde"),
+        repeats: (count, "seeds"),
+        "test rows": (count, "rows"),
+        "groups": (count, "groups"),
+    }
+    if repeats == "seeds":  # with repeated splits the two cannot be told apart
+        columns["error from seeds"] = (_share, "seed_share")
     rows = []
-    for name, verdict in verdicts_of(results).items():
-        said = [
-            (p_value, "p"),
-            (fixed, "mde"),
-            (count, "seeds"),
-            (count, "rows"),
-            (count, "groups"),
-            (_share, "seed_share"),
-        ]
+    for name, verdict in table.forest.verdicts.items():
         beats = {True: "yes", False: "no"}.get(verdict.get("beats_constant", NONE), NONE)
-        rows.append(
-            (Cell(name), *(Cell(write(verdict.get(key)), verdict.get(key)) for write, key in said), Cell(beats))
-        )
-    headings = (
-        "task", "p", "detectable", "seeds", "test rows", "groups", "error from seeds", "shared beats the constant",
-    )  # fmt: skip
-    return Table("How sure it can be", headings, tuple(rows), frozenset(range(1, 7)))
+        numbers = (Cell(write(verdict.get(key)), verdict.get(key)) for write, key in columns.values())
+        rows.append((Cell(name), *numbers, Cell(beats)))
+    headings = ("task", *columns, "shared beats the constant")
+    return Table("How sure it can be", headings, tuple(rows), frozenset(range(1, 1 + len(columns))))
 
 
-def _beside(found: Mapping[str, Mapping[str, Any]]) -> Table:
+def _beside(results: Mapping[str, Any]) -> Table:
     rows = []
-    for name, verdict in found.items():
+    for name, verdict in verdict_table(results).forest.verdicts.items():
         others = [("weights that are best for this task, minus alone", verdict.get("own_best"))]
         others += [(f"shared model minus {arm}", other) for arm, other in (verdict.get("beside") or {}).items()]
         for what, other in others:
@@ -206,8 +191,19 @@ def _beside(found: Mapping[str, Mapping[str, Any]]) -> Table:
                 difference = Cell(fixed(other["difference"], sign=True), other["difference"])
                 rows.append((Cell(name), Cell(what), difference, Cell(span(other["interval"], sign=True) or NONE)))
     return Table(
-        "Other comparisons, in skill", ("task", "compared", "difference", "95 %"), tuple(rows), frozenset({2, 3})
+        "Other comparisons, in skill",
+        ("task", "compared", "difference", "95 %"),
+        tuple(rows),
+        frozenset({2, 3}),
+        frozenset({1}),
     )
+
+
+def _chances(results: Mapping[str, Any]) -> str:
+    repeats = verdict_table(results).repeats_name()
+    if repeats == "seeds":
+        return "both chance in training (seeds) and chance in which rows were tested"
+    return f"chance in training and in which rows were trained on and tested, over {repeats} of the rows"
 
 
 def _share(value: float | None) -> str:

@@ -72,8 +72,8 @@ class RunFolder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    def create(self) -> None:
-        """Makes the folder, or checks that the one there is of its kind or empty.
+    def check(self) -> None:
+        """Refuses a place where this folder could not be: a file, or a folder of something else.
 
         Raises:
             RunError: it cannot be written, is a file, or holds something else.
@@ -91,6 +91,15 @@ class RunFolder:
                         f"{self.path} holds {strange[0]!r} and is no {self.layout.noun} folder; "
                         "choose an empty or a new folder"
                     )
+
+    def create(self) -> None:
+        """Makes the folder, or checks that the one there is of its kind or empty.
+
+        Raises:
+            RunError: it cannot be written, is a file, or holds something else.
+        """
+        self.check()
+        with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             if not os.access(self.path, os.W_OK | os.X_OK):
                 raise RunError(f"{self.path} cannot be written (permission denied); choose another folder")

@@ -42,6 +42,8 @@ class Run:
         if not self.folder.path.is_dir():
             raise RunError(f"{path}: there is no such Run folder{self.folder.neighbours()}")
         state = self.folder.state()
+        if state == "empty" and (self.folder / "study.json").exists():
+            raise RunError(f"{path} is a study, not a Run; its Runs are under {self.folder / 'runs'}")
         if state == "empty":
             raise RunError(f"{path} is no Run folder: it has no run.json{self.folder.neighbours()}")
         if state != "finished":

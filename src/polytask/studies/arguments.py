@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from polytask.config import build
-from polytask.experiment import experiment_from
+from polytask.experiment import experiment_from, with_path
 from polytask.studies.record import Study
 from polytask.studies.session import run_study
 from polytask.studies.settings import StudySettings
@@ -76,7 +76,7 @@ def study(
     }
     settings = build(StudySettings, {"candidates": candidates, **asked})
     return run_study(
-        experiment_from(tasks, **experiment),
+        with_path(experiment_from(tasks, **experiment), data),
         settings,
         data=data,
         folder=folder,

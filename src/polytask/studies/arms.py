@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
+from polytask.balance import BALANCERS
+from polytask.config import name_of
+from polytask.sharing import SHARINGS
 from polytask.studies.bench import read_baseline
 from polytask.studies.conduct import Conducted
 from polytask.studies.costs import Costs
@@ -93,7 +96,7 @@ def _of_units(
         {
             "name": first.arm,
             "role": first.role,
-            "summary": _summary(first),
+            "summary": _summary(first, sum(shared for _, shared in counts)),
             "chosen": first.arm == conducted.chosen,
             "of": list(first.of) or None,
             "overrides": dict(overrides.get(first.arm, {})),
@@ -147,11 +150,12 @@ def _of_baseline(judge: Judge, conducted: Conducted, name: str, costs: Costs) ->
     )
 
 
-def _summary(unit: Unit) -> str:
+def _summary(unit: Unit, shared: int) -> str:
     experiment = unit.experiment
-    names = [experiment.sharing.constructor.__name__, experiment.balancer.constructor.__name__]
+    names = [name_of(experiment.sharing, SHARINGS, "sharing"), name_of(experiment.balancer, BALANCERS, "balancer")]
     return {
-        "all": f"one model for all tasks: sharing {names[0]}, balancer {names[1]}",
+        "all": f"one model for all tasks: sharing {names[0]}, balancer {names[1]}"
+        + ("" if shared else "; shares nothing, so that it is not judged"),
         "alone": "a model for each task alone",
         "placebo": "the candidate with its partners' labels permuted",
         "pooled": "one single-task model on all tasks' rows, told which task a row is of",
@@ -166,7 +170,9 @@ def _scores(judge: Judge, arm: str, *, is_shared: bool) -> dict[str, Any]:
             continue
         evidence = judge.skill(arm, task)
         constant, perfect = judge.constant(task), judge.judged(task).metric.perfect
-        interval = interval_of(evidence)
+        # Where all rows are answered alike, nothing is known of the error.
+        is_known = any(part.variance > 0 for part in evidence.parts)
+        interval = interval_of(evidence) if is_known else (math.nan, math.nan)
         own = np.array(judge.scores(arm, task, own_best=True)) if is_shared and len(judge.tasks) > 1 else None
         value = float(np.nanmean(table))
         found[task] = {

@@ -5,12 +5,14 @@ from typing import Any
 
 from polytask.balance import BALANCERS, Balancer
 from polytask.config import Choice, Source, as_choice, name_of
-from polytask.errors import ConfigError
+from polytask.errors import ConfigError, nearest
 from polytask.experiment import CATALOGUES, Experiment, first_difference
 from polytask.studies.names import slug
 
 #: Keys of an experiment's data that candidates have in common: they say which rows there are, and which of them judge.
 COMMON = ("path", "split", "kinds")
+#: What an override may change, or is told that it may not.
+KEYS = ("data", "tasks", "encoder", "sharing", "balancer", "gradients", "agenda", "train", "seed")
 
 
 def read_candidates(
@@ -33,6 +35,7 @@ def read_candidates(
             raise ConfigError(
                 f"study.candidates: a balancer's name or overrides ({{sharing: hard}}) are wanted, got {overrides!r}"
             )
+        _check_keys(changed)
         name = given or name_of_overrides(changed, experiment)
         if name in found:
             raise ConfigError(f"study.candidates: two are called {name!r}; name them: {{first: …, second: …}}")
@@ -64,6 +67,20 @@ def name_of_overrides(overrides: Mapping[str, Any], experiment: Experiment) -> s
         else:
             parts.append(f"{key}={value}")
     return ", ".join(parts)
+
+
+def _check_keys(overrides: Mapping[str, Any]) -> None:
+    """Answers a misspelt balancer, and a name of another catalogue in a balancer's place."""
+    for key in overrides:
+        hint = nearest(str(key), BALANCERS)
+        if key not in KEYS and len(overrides) == 1 and hint.startswith("did"):
+            raise ConfigError(f"study.candidates: {key!r} is no balancer and no section of an experiment; {hint}")
+    chosen = overrides.get("balancer")
+    for what in ("sharing", "encoder", "agenda"):
+        if isinstance(chosen, str) and chosen not in BALANCERS and chosen in CATALOGUES[what]:
+            raise ConfigError(
+                f"study.candidates: {chosen!r} is no balancer, but one for {what}: write {{{what}: {chosen}}}"
+            )
 
 
 def _listed(candidates: Any, experiment: Experiment) -> list[tuple[str | None, Any]]:

@@ -25,7 +25,7 @@ from polytask.studies.plan import (
 )
 from polytask.studies.pool import Outcome, Pool
 from polytask.studies.settings import StudySettings
-from polytask.studies.units import companion_units, first_units
+from polytask.studies.units import companion_units, first_units, shares
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Conductor:
         """All Runs, tuned and trained; the candidate chosen; its companions; the baselines."""
         self._train(self.units)
         self.found.validation = {arm: self._validation(arm) for arm in dict.fromkeys(u.arm for u in self.units)}
-        candidates = [unit.arm for unit in self.units if unit.role == CANDIDATE]
+        candidates = [unit.arm for unit in self.units if unit.role == CANDIDATE and shares(unit, self.data)]
         self.found.chosen = best_of({arm: self.found.validation[arm] for arm in candidates}, self.found.crashed)
         chosen = next(unit for unit in self.units if unit.arm == self.found.chosen)
         self._train(companion_units(chosen, self.settings, self.data))

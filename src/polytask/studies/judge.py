@@ -86,8 +86,10 @@ class Judge:
         if self.num_splits > 1:
             found = np.mean([self._by_split(first, second, task) for task in tasks], axis=0)
             known = found[~np.isnan(found)]  # a division whose Runs crashed says nothing
-            rows = sum(self._labels[task] for task in tasks)
-            return resplit_evidence(known, test_share=self.test_share, rows=rows) if len(known) else None
+            rows, groups = self._union_of_splits(tasks)
+            if not len(known):
+                return None
+            return resplit_evidence(known, test_share=self.test_share, rows=rows, groups=groups)
         seeds = self._seeds([(arm, task, 0) for task in tasks for arm in (first, second)])
         if not seeds:
             return None
@@ -131,6 +133,17 @@ class Judge:
                     groups.append(None if judged.groups is None else judged.groups[k])
         has_groups = all(self.judged(task).groups is not None for task in tasks)
         return numbers, np.array(groups, dtype=str) if has_groups else None
+
+    def _union_of_splits(self, tasks: Sequence[str]) -> tuple[int, int | None]:
+        """How many rows, and groups of them, have a test label of any of these tasks in any division."""
+        rows: set[tuple[str, int]] = set()
+        groups: set[str] = set()
+        for task in tasks:
+            for split in range(self.num_splits):
+                judged = self.judged(task, split)
+                rows |= {(self._where(task), row) for row in judged.rows.tolist()}
+                groups |= set() if judged.groups is None else set(map(str, judged.groups))
+        return len(rows), len(groups) or None
 
     def _where(self, task: str) -> str:
         """Rows of one number are one row only within a table."""

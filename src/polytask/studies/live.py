@@ -34,6 +34,7 @@ class StudyProgress(ABC):
         self.began = time.monotonic()
         self._last: dict[str, float] = {}
         self._seen: set[str] = set()
+        self._ended: set[str] = set()
 
     def planned(self, jobs: Sequence[Any], finished: Sequence[Any]) -> None:
         """These jobs come up, of which some are finished already."""
@@ -44,7 +45,8 @@ class StudyProgress(ABC):
         for job in finished:
             self.arms[arm_of(job)].done += job.folder not in self._seen
         self._seen |= {job.folder for job in new}
-        self.draw(f"{len(finished)} of {len(jobs)} are finished already" if finished else "")
+        before = [job for job in finished if job.folder not in self._ended]
+        self.draw(f"{len(before)} of {len(jobs)} are finished already" if before else "")
 
     def started(self, job: Any) -> None:
         """Work on a job begins."""
@@ -60,6 +62,7 @@ class StudyProgress(ABC):
 
     def ended(self, job: Any, reason: str) -> None:
         """A job is done, or has crashed."""
+        self._ended.add(job.folder)
         arm = self.arms[arm_of(job)]
         arm.running.pop(job.folder, None)
         arm.done += not reason

@@ -15,8 +15,11 @@ from polytask.experiment import ALL
 from polytask.runs import Run
 from polytask.studies.bench import BaselineJob
 from polytask.studies.data import POOLED, StudyData
+from polytask.studies.evidence import Evidence
 from polytask.studies.plan import CANDIDATE, Job
 from polytask.studies.row_values import Judged
+from polytask.studies.settings import StudySettings
+from polytask.studies.verdict import reason_for_none
 from polytask.tasks import Fitted, Task
 
 #: Arm, task, division of the rows.
@@ -169,3 +172,38 @@ def translated(output: Tensor, task: Task, theirs: Fitted, ours: Fitted) -> Tens
                 "leave pooled out of study.companions"
             )
     return output
+
+
+def foreseen(data: StudyData, group: str | None, settings: StudySettings) -> list[str]:
+    """Which tasks will have no verdict, and why, as far as labels, groups and seeds say it before anything is trained.
+
+    Raises:
+        SchemaError: a group is missing, or a target cannot be read.
+    """
+    reasons: dict[str, list[str]] = {}
+    found = judged_rows(data, group)
+    for task in data.tasks:
+        judged = [found[task.name, split] for split in range(len(data.splits))]
+        reason = reason_for_none(expected(judged, settings.seeds))
+        if reason:
+            reasons.setdefault(reason, []).append(task.name)
+    return [f"no verdict will be given on {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+
+
+def expected(judged: Sequence[Judged], seeds: int) -> Evidence:
+    """Evidence of what is known before the models are: numbers of repeats, rows, groups and classes."""
+    rows = np.unique(np.concatenate([one.rows for one in judged]))
+    clusters = [one.clusters for one in judged if one.clusters is not None]
+    fewest = [number for one in judged if (number := one.counts["fewest"]) is not None]
+    classes = [number for one in judged if (number := one.counts["classes"]) is not None]
+    is_resplit = len(judged) > 1
+    return Evidence(
+        difference=0.0,
+        parts=(),
+        seeds=len(judged) if is_resplit else seeds,
+        rows=len(rows),
+        groups=len(np.unique(np.concatenate(clusters))) if clusters else None,
+        classes=max(classes) if classes else None,
+        fewest=max(fewest) if fewest else None,
+        repeats="split" if is_resplit else "seed",
+    )

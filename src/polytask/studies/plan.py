@@ -126,6 +126,9 @@ def check_grid(experiment: Experiment, grid: Mapping[str, Sequence[Any]]) -> Non
     for name in grid:
         if name not in known:
             raise ConfigError(f"study.grid: {name!r} is no setting of train; {nearest(name, known)}")
+        values = grid[name]
+        if len(values) < 2 or any(value in values[:k] for k, value in enumerate(values)):
+            raise ConfigError(f"study.grid.{name}: two different values or more are wanted, got {list(values)}")
     for setting in settings_of_grid(grid):
         with_setting(experiment.train, setting)
 

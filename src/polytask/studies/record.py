@@ -153,14 +153,18 @@ class Study:
         """What a reader has to know before believing."""
         return list(self.results["warnings"])
 
-    def runs(self, arm: str) -> list[Run]:
+    def runs(self, arm: str | None = None) -> list[Run]:
         """The Runs of an arm that are judged, in the order they were made.
+
+        Args:
+            arm: its name in the leaderboard; the candidate that the verdict is on where not given.
 
         Raises:
             ConfigError: no such arm, or one that has no Runs.
         """
         found = [r for r in self.results["runs"] if r["is_main"] and r["state"] == "finished"]
         known = list(dict.fromkeys(record["arm"] for record in found))
+        arm = self.verdict.candidate if arm is None else arm
         if arm not in known:
             raise ConfigError(f"this study has no Runs of {arm!r}; {nearest(arm, known)}")
         return [Run(self.path / record["folder"]) for record in found if record["arm"] == arm]

@@ -11,14 +11,14 @@ import numpy as np
 
 import polytask
 from polytask.runs import FORMAT, RunFolder, finite
-from polytask.studies.arms import Arm, arms_of
+from polytask.studies.arms import BASELINE, Arm, arms_of
 from polytask.studies.conduct import Conducted
 from polytask.studies.costs import Costs
 from polytask.studies.data import StudyData
 from polytask.studies.evidence import Evidence
 from polytask.studies.judge import Judge
 from polytask.studies.plan import CANDIDATE, TWINS
-from polytask.studies.sentences import headline, headline_of_mean, sentence, warnings
+from polytask.studies.sentences import advice, headline, headline_of_mean, sentence, warnings, with_mean
 from polytask.studies.settings import StudySettings
 from polytask.studies.statistics import screen
 from polytask.studies.verdict import NO_VERDICT, Verdict, decide, interval_of
@@ -160,10 +160,14 @@ def _verdict(found: Findings, arms: list[Arm]) -> dict[str, Any]:
         "tasks": tasks,
         "mean": mean,
         "screen": dict(zip(p, named, strict=True)) if is_many else None,
-        "headline": headline_of_mean(mean, len(usable))
-        if is_many and mean
-        else headline([w.word for w in words.values()]),
+        "headline": _headline(words, mean, len(usable), is_many=is_many),
     }
+
+
+def _headline(words: Mapping[str, Verdict], mean: dict[str, Any] | None, usable: int, *, is_many: bool) -> str:
+    if is_many and mean:
+        return headline_of_mean(mean, usable)
+    return with_mean(headline([verdict.word for verdict in words.values()]), mean)
 
 
 def _task_verdict(
@@ -216,6 +220,10 @@ def _warnings(found: Findings, arms: list[Arm]) -> list[str]:
         by_time=found.by_time and found.group is None,
         num_candidates=len(found.overrides),
     )
+    skills = {arm.name: float(arm.values["mean_skill"]) for arm in arms}
+    baselines = [arm.name for arm in arms if arm.role == BASELINE]
+    twins = next(unit.arm for unit in found.conducted.units if unit.role == TWINS and found.conducted.chosen in unit.of)
+    said += advice(skills, found.conducted.chosen, twins, baselines)
     crashed = found.conducted.crashed
     if crashed:
         first = next(iter(crashed))

@@ -80,6 +80,35 @@ def headline(words: Sequence[str]) -> str:
     return f"{first}; {', '.join(rest)}." if rest else f"{first}."
 
 
+def with_mean(headline: str, mean: Mapping[str, Any] | None) -> str:
+    """The headline, and what the mean over tasks adds where it is certain."""
+    if mean is None or mean["word"] not in (HELPS, HURTS):
+        return headline
+    return f"{headline} On the mean over tasks it {mean['word']} ({signed(mean['difference'])} of skill)."
+
+
+def advice(mean_skills: Mapping[str, float], candidate: str, twins: str, baselines: Sequence[str]) -> list[str]:
+    """That something simpler does better, where it does: more than sharing, the model matters then.
+
+    Args:
+        mean_skills: arm -> mean skill on test rows; NaN for one that cannot do all tasks.
+        candidate: the arm that is judged.
+        twins: its twins.
+        baselines: arms that are no networks.
+    """
+    known = {name: mean_skills[name] for name in baselines if not math.isnan(mean_skills.get(name, math.nan))}
+    nets = max(mean_skills[candidate], mean_skills[twins])
+    better = {name: skill for name, skill in known.items() if skill > nets}
+    if not better:
+        return []
+    best = max(better, key=lambda name: better[name])
+    return [
+        f"{best} is ahead of shared and single-task networks over all tasks (mean skill {number(better[best])}; shared "
+        f"{number(mean_skills[candidate])}, alone {number(mean_skills[twins])}): a better model may matter more than "
+        "sharing."
+    ]
+
+
 def headline_of_mean(verdict: Mapping[str, Any], num_tasks: int) -> str:
     """The mean over many tasks in one sentence."""
     low, high = verdict["interval"]

@@ -19,7 +19,7 @@ from polytask.studies.data import StudyData
 from polytask.studies.folder import check_not_lost, check_same_study, finish, head_of, opened_at, study_folder
 from polytask.studies.judge import Judge
 from polytask.studies.live import make_study_progress
-from polytask.studies.opening import Answers, check_groups, judged_rows
+from polytask.studies.opening import Answers, check_groups, foreseen, judged_rows
 from polytask.studies.pool import Pool
 from polytask.studies.record import Study
 from polytask.studies.results import Findings, results_of
@@ -206,6 +206,8 @@ class _Session:
             self.say(f"{where}rows: {shown}")
         for finding in self.data.findings:
             self.say(f"warning: {finding.text}; {finding.remedy}")
+        for sentence in foreseen(self.data, self.setup.group, self.setup.settings):
+            self.say(f"warning: {sentence}")
 
     def _open(self, conducted: Conducted) -> tuple[Judge, str]:
         """Reads the test rows: once, now that all is trained and chosen."""

@@ -52,9 +52,6 @@ class StudySettings:
         for region in self.region.values() if isinstance(self.region, Mapping) else [self.region]:
             if not region >= 0:
                 raise ValueError(f"region={region}: a difference in skill, at least 0")
-        for name, values in self.grid.items():
-            if len(values) < 2 or any(value in values[:k] for k, value in enumerate(values)):
-                raise ValueError(f"grid.{name}={list(values)}: two different values or more are wanted")
         num_splits(self.resplits)
 
     @property

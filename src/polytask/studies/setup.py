@@ -110,16 +110,13 @@ def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, pl
     _check_names("baselines", settings.baselines, BASELINES)
     for name in settings.baselines:
         BASELINES[name].check_installed()
-    if "placebo" in settings.companions and len(experiment.tasks) < 2:
-        raise ConfigError(
-            "study.companions: a placebo permutes the labels of partners, and there is one task only; leave it out"
-        )
     experiment = _without(settings.group, experiment)
     candidates = {name: _without(settings.group, found) for name, (found, _) in read.items()}
     for candidate in candidates.values():
         check_grid(candidate, settings.grid)
     _check_region(settings, [task.name for task in experiment.tasks])
     sources = load_sources(experiment, data)
+    _check_tasks(experiment, sources)
     if settings.group is not None:
         for name, source in sources.items():
             if settings.group not in source.table.columns:
@@ -128,6 +125,22 @@ def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, pl
                     f"study.group: table {name!r} has no column {settings.group!r}; {nearest(settings.group, known)}"
                 )
     return Setup(experiment, settings, candidates, {name: over for name, (_, over) in read.items()}, sources)
+
+
+def _check_tasks(experiment: Experiment, sources: Mapping[str, Source]) -> None:
+    if len(experiment.tasks) < 2:
+        raise ConfigError(
+            f"a study asks whether tasks should share a model, and there is one task only, "
+            f"{experiment.tasks[0].name!r}; name another, or train it with fit"
+        )
+    for source in sources.values():
+        seen: dict[tuple[str, ...], str] = {}
+        for task in source.tasks:
+            other = seen.setdefault((task.kind, *task.columns), task.name)
+            if other != task.name:
+                raise ConfigError(
+                    f"tasks {other!r} and {task.name!r} predict the same column {task.columns[0]!r}; take one out"
+                )
 
 
 def _without(group: str | None, experiment: Experiment) -> Experiment:

@@ -2,26 +2,39 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, final
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from polytask.studies.terminal_text import cut, is_number, marks_of, number, plain_grid, said, value
+from polytask.studies.terminal_metrics import metric_name
+from polytask.studies.terminal_text import cut, is_number, marks_of, number, plain_grid, said, value, wrapped
+
+#: Characters of the column of tasks, and of the column of an arm.
+TASK, ARM = 24, 14
 
 
-def leaderboard_table(results: Mapping[str, Any]) -> RenderableType:
+def leaderboard_table(results: Mapping[str, Any]) -> "LeaderboardTable":
     """All arms of a study: over all tasks, then the metric of each task with half of its 95 % interval.
 
     Args:
         results: of a study, as its results.json has them.
     """
-    return _Leaderboard(results)
+    return LeaderboardTable(results)
 
 
-class _Leaderboard:
+@final
+class LeaderboardTable:
+    """What `leaderboard_table` returns: rich prints it, and the page takes the order of the arms from it."""
+
     def __init__(self, results: Mapping[str, Any]) -> None:
         self._results = results
+
+    @property
+    def best_first(self) -> list[Mapping[str, Any]]:
+        """The arms by their mean skill; those that have none, as they cannot do every task, come last."""
+        return sorted(self._results["arms"], key=_skill, reverse=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         arms = self._results["arms"]
@@ -31,7 +44,7 @@ class _Leaderboard:
         grid.add_column("  arm", overflow="crop", no_wrap=True, max_width=options.max_width - 46)
         for heading in ("skill", marks_of(options)["delta"], "mean rank", "seconds"):
             grid.add_column(heading, justify="right", no_wrap=True)
-        for arm in sorted(arms, key=_skill, reverse=True):
+        for arm in self.best_first:
             numbers = (
                 number(arm.get("mean_skill"), ".3f"),
                 number(arm.get("delta_m"), "+.1f"),
@@ -41,9 +54,10 @@ class _Leaderboard:
             title = cut(names[arm["name"]], options.max_width - 46)
             grid.add_row(Text(title), *numbers, style="bold" if arm.get("chosen") else "")
         yield grid
-        abreast = max(1, (options.max_width - 26) // 16)
+        abreast = max(1, (options.max_width - TASK - 2) // (ARM + 2))
         for start in range(0, len(arms), abreast):
-            yield Text(f"\nBy task: metric {marks_of(options)['half']} half of its 95 % interval", "bold")
+            more = " (continued)" if start else f": metric {marks_of(options)['half']} half of its 95 % interval"
+            yield Text(f"\nBy task{more}", "bold")
             yield self._by_task(arms[start : start + abreast], names, options)
 
     def _by_task(
@@ -51,9 +65,10 @@ class _Leaderboard:
     ) -> RenderableType:
         plus = marks_of(options)["half"]
         grid = plain_grid()
-        grid.add_column("task", no_wrap=True, overflow="crop", width=24)
+        grid.add_column("task", no_wrap=True, overflow="crop", width=TASK)
         for arm in arms:
-            grid.add_column(Text(cut(names[arm["name"]].strip(), 14)), justify="right", no_wrap=True, width=14)
+            heading = wrapped(names[arm["name"]].strip(), ARM)
+            grid.add_column(Text(heading), justify="right", no_wrap=True, width=ARM)
         for task in self._results["tasks"]:
             cells = []
             for arm in arms:
@@ -61,8 +76,14 @@ class _Leaderboard:
                 low, high = score.get("interval") or (None, None)
                 half = f" {plus}{value((high - low) / 2)}" if is_number(low) and is_number(high) else ""
                 cells.append(f"{value(score.get('value'))}{half}")
-            grid.add_row(Text(cut(said(f"{task['name']}, {task['metric']}", options), 24)), *cells)
+            grid.add_row(Text(_title(said(task["name"], options), said(metric_name(task["metric"]), options))), *cells)
         return grid
+
+
+def _title(task: str, metric: str) -> str:
+    """Task and metric on one line, or on two where one is too short."""
+    whole = f"{task}, {metric}"
+    return whole if cell_len(whole) <= TASK else f"{cut(task, TASK - 1)},\n{cut(metric, TASK)}"
 
 
 def _skill(arm: Mapping[str, Any]) -> float:

@@ -1,17 +1,21 @@
 """Characters, words and numbers of what studies show in the terminal; 80 columns are enough."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.console import ConsoleOptions
 from rich.table import Table as Grid
 
 #: Characters of the forest plot and of the tables.
-_USES = ("wide", "thin", "zero", "region", "point", "left", "right", "to", "half", "delta")
-UNICODE = dict(zip(_USES, ("━", "─", "│", "░", "●", "◂", "▸", "→", "±", "Δm %"), strict=True))
-ASCII = dict(zip(_USES, ("=", "-", "|", ":", "o", "<", ">", "->", "+-", "delta m %"), strict=True))
+_USES = ("wide", "thin", "zero", "region", "point", "none", "left", "right", "to", "half", "delta")
+UNICODE = dict(zip(_USES, ("━", "─", "│", "░", "●", "·", "◂", "▸", "→", "±", "Δm %"), strict=True))
+ASCII = dict(zip(_USES, ("=", "-", "|", ":", "o", ".", "<", ">", "->", "+-", "delta m %"), strict=True))
+
+#: Signs of ours -> what ASCII has for them.
+PLAIN = {ord("−"): "-", ord("–"): "-", ord("²"): "2"}
 
 
 def plain_grid() -> Grid:
@@ -25,14 +29,43 @@ def marks_of(options: ConsoleOptions) -> Mapping[str, str]:
 
 
 def said(text: str, options: ConsoleOptions) -> str:
-    """The text in what the console can write: plain dashes for ours, "?" for what else it cannot."""
-    text = text.translate({ord("−"): "-", ord("–"): "-"}) if options.ascii_only else text
+    """The text in what the console can write: plain signs for ours, "?" for what else it cannot."""
+    text = text.translate(PLAIN) if options.ascii_only else text
     return text.encode(options.encoding, "replace").decode(options.encoding)
 
 
 def cut(text: str, width: int) -> str:
-    """At most so many characters; two dots stand for the rest."""
-    return text if cell_len(text) <= width else f"{set_cell_size(text, max(width - 2, 0))}.."
+    """At most so many characters; two dots in the middle stand for the rest, as names often differ at their ends.
+
+    Example:
+        >>> cut("sharing=mmoe, balancer=sum", 16)
+        'sharing..cer=sum'
+    """
+    if cell_len(text) <= width:
+        return text
+    end = (width - 2) // 2
+    tail = text[-end:] if end > 0 else ""
+    while cell_len(tail) > end:
+        tail = tail[1:]
+    return f"{set_cell_size(text, max(width - 2 - cell_len(tail), 0))}..{tail}"
+
+
+def wrapped(text: str, width: int, lines: int = 3) -> str:
+    """A name over at most so many lines, broken behind its signs where that is possible.
+
+    Example:
+        >>> wrapped("sharing=mmoe, balancer=uncertainty", 14).splitlines()
+        ['sharing=mmoe,', 'balancer=', 'uncertainty']
+    """
+    found = [""]
+    for part in re.findall(r"[^=,_ ]*[=,_ ]*", text):
+        if cell_len(found[-1] + part.rstrip()) > width:
+            found.append("")
+        found[-1] += part
+    found = [line.strip() for line in found if line.strip()]
+    if len(found) <= lines and max(map(cell_len, found), default=0) <= width:
+        return "\n".join(found)
+    return "\n".join(chop_cells(cut(text, lines * (width - 1)), width))  # a wide character may not fill its line
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -13,6 +13,7 @@ from polytask.model import count_parameters
 from polytask.studies.capacity import check_scales, scaled_to
 from polytask.studies.data import POOLED, StudyData, View, pooled_experiment
 from polytask.studies.plan import (
+    CANDIDATE,
     COMPANION,
     Unit,
     candidate_units,
@@ -41,6 +42,11 @@ def first_units(candidates: Mapping[str, Experiment], settings: StudySettings, d
         experiment = pooled_experiment(replace(alone, train=train), data.tasks, data.tables)
         found.append(Unit(POOLED, COMPANION, View("pooled"), experiment, tuple(candidates)))
         _check_pooled(found[-1], data)
+    if not any(shares(unit, data) for unit in found if unit.role == CANDIDATE):
+        raise ConfigError(
+            "study.candidates: none of them shares a parameter between tasks, so there is no sharing to judge; "
+            "name one that does, as {sharing: hard}"
+        )
     for unit in (*found, *twins):
         parameters_of(unit, data)
         if "equal_parameters" in settings.companions:
@@ -88,6 +94,11 @@ def encoder_of(unit: Unit, data: StudyData) -> tuple[Choice[Encoder], InputSpec]
     """The encoder of a net, chosen by its inputs where nobody chose it, and what it reads."""
     spec = data.view(unit.view, 0, unit.experiment, "")[1].preprocessor.spec
     return unit.experiment.encoder or Choice(ENCODERS[default_encoder(spec)]), spec
+
+
+def shares(unit: Unit, data: StudyData) -> bool:
+    """Whether at least two tasks have a parameter in common; a candidate without any is never the one judged."""
+    return parameters_of(unit, data)[1] > 0
 
 
 def _check_pooled(unit: Unit, data: StudyData) -> None:
