@@ -1,4 +1,4 @@
-"""Curves: mean and range over Runs, thinned, and cut where few Runs are left."""
+"""Curves: mean and range over Runs, thinned, and as far as all Runs trained."""
 
 import pytest
 
@@ -33,10 +33,18 @@ def test_mean_and_range():
     assert curve([history(0.1, 0.4), history(0.3, 0.8)], skill_of(None))["mean"] == [0.2, 0.6]
 
 
-def test_epochs_that_few_runs_reached_are_left_out():
-    runs = [history(0.1, 0.2, 0.3), history(0.1, 0.2), history(0.1)]
-    assert curve(runs, skill_of("a"))["epoch"] == [1, 2]
+def test_a_curve_ends_where_its_first_run_ends():
+    runs = [history(0.1, 0.2, 0.3), history(0.1, 0.2, 0.9), history(0.1, 0.2)]
+    found = curve(runs, skill_of("a"))
+    assert found["epoch"] == [1, 2]
+    assert found["mean"] == [0.1, 0.2]
     assert curve(runs[:2], skill_of("a"))["epoch"] == [1, 2, 3]
+    assert curve([*runs, history(None)], skill_of("a"))["epoch"] == [1, 2]  # a Run that never had a skill
+
+
+def test_small_weights_keep_their_digits():
+    run = history(0.1, weights={"a": 0.0000123456})
+    assert curve([run], weight_of("a"))["mean"] == [0.00001235]
 
 
 def test_what_was_not_recorded():

@@ -154,3 +154,59 @@ def test_a_large_study_stays_below_one_and_a_half_megabytes(
     path = report(study, tmp_path / "a.html")
     assert path.stat().st_size <= LIMIT
     assert path.with_suffix(".md").stat().st_size <= LIMIT / 5
+
+
+def charts_of(page):
+    """The charts of a page: their Vega-Lite and their rows, in order."""
+    blocks = [json.loads(s["text"]) for s in page.all("script") if s["attrs"].get("type")]
+    found = []
+    for block in blocks:
+        if "series" in block:
+            rows = [
+                series["keys"] | dict(zip(series["columns"], values, strict=True))
+                for series in block["series"]
+                for values in zip(*series["columns"].values(), strict=True)
+            ]
+            found.append((block["spec"], rows))
+    return found
+
+
+def test_what_has_no_verdict_has_no_region_and_a_pale_point(study, tmp_path, read_page):
+    spec, rows = charts_of(read_page(report(study, tmp_path / "a.html").read_text()))[0]
+    assert {row["task"]: row["region_high"] for row in rows if row["region_high"] is None} == {"even": None}
+    point = spec["layer"][-1]["encoding"]
+    assert point["opacity"]["condition"] == {"test": "datum.word === 'no verdict'", "value": 0.5}
+
+
+@pytest.mark.parametrize(("region", "shown"), [(0.02, 0.02), (None, 0.01)])
+def test_the_region_of_the_mean_is_that_of_the_results(study, tmp_path, read_page, region, shown):
+    results = json.loads((study / "results.json").read_text())
+    results["verdict"]["mean"] |= {} if region is None else {"region": region}
+    (study / "results.json").write_text(json.dumps(results))
+    _, rows = charts_of(read_page(report(study, tmp_path / "a.html").read_text()))[0]
+    assert rows[-1]["task"] == "mean of tasks"
+    assert rows[-1]["region_high"] == shown
+
+
+def test_weights_far_apart_get_a_logarithmic_axis(study, tmp_path, read_page):
+    for file in (study / "runs" / "uncertainty").rglob("history.jsonl"):
+        records = [json.loads(line) for line in file.read_text().splitlines()]
+        for record in records:
+            record["weights"]["left"] = 3.0 ** record["epoch"]
+        file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    page = read_page(report(study, tmp_path / "a.html").read_text())
+    spec = next(json.dumps(spec) for spec, _ in charts_of(page) if "weight, logarithmic" in json.dumps(spec))
+    assert '"type": "log"' in spec
+    assert "The axis is logarithmic where weights are far apart." in page.words()
+
+
+def test_curves_end_with_the_last_epoch_that_is_shown(study, tmp_path, read_page):
+    for file in (study / "runs").rglob("seed-1/history.jsonl"):
+        file.write_text("".join(line + "\n" for line in file.read_text().splitlines()[:9]))
+    page = read_page(report(study, tmp_path / "a.html").read_text())
+    shown = [(spec, rows) for spec, rows in charts_of(page) if rows and "epoch" in rows[0]]
+    assert len(shown) > 5
+    for spec, rows in shown:
+        across = spec["layer"][-1]["encoding"]["x"]
+        assert max(row["epoch"] for row in rows) == across["scale"]["domain"][1] == across["axis"]["values"][-1] == 9
+    assert "A Run stops early" in page.words()

@@ -119,6 +119,76 @@ def test_many_tasks_are_judged_on_their_mean(study_maker, tmp_path, read_page):
     assert "whose weight varied most" in page.words()
 
 
+def changed(study, change):
+    """The study, its results.json changed in place."""
+    results = json.loads((study / "results.json").read_text())
+    change(results)
+    (study / "results.json").write_text(json.dumps(results))
+    return study
+
+
+def columns_of(page):
+    """Caption of each table -> its headings."""
+    found = {}
+    for element in page.elements:
+        if element["tag"] == "caption":
+            headings = found.setdefault(element["text"].strip(), [])
+        elif element["tag"] == "th" and "thead" in element["parents"]:
+            headings.append(element["text"].strip())
+    return found
+
+
+@pytest.mark.parametrize(("folds", "noun"), [(5, "folds"), (None, "splits")])
+def test_repeated_splits_are_called_what_they_are(study, tmp_path, read_page, folds, noun):
+    def change(results):
+        results["design"] |= {"splits": 5, "folds": folds}
+        results["runs"][1]["split"] = 1
+
+    page = read_page(report(changed(study, change), tmp_path / "a.html").read_text())
+    words, columns = page.words(), columns_of(page)
+    assert f"5 {noun} of 3 seeds each" in words
+    assert noun in columns["How sure it can be"]
+    assert not {"seeds", "error from seeds"} & set(columns["How sure it can be"])
+    assert f"means over {noun} and seeds" in words
+    assert f"Repeated over 5 {noun}." in words
+    assert f"Labelled rows by task, in the first of 5 {noun}" in columns
+    assert "split" in columns["Every training"]
+    assert f"over {noun} of the rows" in words
+
+
+def test_metrics_are_written_as_people_write_them(study, tmp_path, read_page):
+    def change(results):
+        results["tasks"][0]["metric"] = "roc_auc"
+        results["verdict"]["tasks"]["left"]["sentence"] = "Sharing helps left: roc_auc 0.951 shared, 0.923 alone."
+
+    path = report(changed(study, change), tmp_path / "a.html")
+    for text in (read_page(path.read_text()).words(), path.with_suffix(".md").read_text()):
+        assert "Sharing helps left: ROC-AUC 0.951 shared" in text
+        assert text.count("ROC-AUC") == 3  # and in two tables
+        assert "roc_auc" not in text
+    assert "roc_auc" in path.with_name("results.json").read_text()
+
+
+def test_class_counts_are_told_from_class_names(study, tmp_path, read_page):
+    page = read_page(report(study, tmp_path / "a.html").read_text())
+    cell = next(td for td in page.all("td") if "3,111" in td["text"])
+    assert cell["text"].strip() == "<b>no: 3,111, yes: 1,889"
+    assert cell["attrs"]["class"] == "wide"
+
+
+def test_arms_stand_by_their_skill_and_those_without_one_last(study, tmp_path, read_page):
+    def change(results):
+        for arm, skill in zip(results["arms"], [-0.2, 0.0, None, -0.1], strict=True):
+            arm |= {"mean_skill": skill, "delta_m": skill, "mean_rank": None if skill is None else 1.0}
+
+    page = read_page(report(changed(study, change), tmp_path / "a.html").read_text())
+    text = next(t["text"] for t in page.all("table") if t["text"].strip().startswith("All tasks together"))
+    order = ("candidate sum", "baseline trees", "candidate uncertainty", "twins twins")
+    places = [text.index(f"the {name} in plain words") for name in order]
+    assert places == sorted(places)
+    assert text[places[-1] :].split()[5:9] == ["twins", "–", "–", "–"]
+
+
 def test_one_task_alone(study_maker, tmp_path, read_page):
     study = study_maker(tmp_path / "study", tasks=["only"], epochs=2)
     words = read_page(report(study, tmp_path / "a.html").read_text()).words()

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from polytask.studies.terminal import verdict_table, verdict_text
 from polytask.studies.terminal_leaderboard import leaderboard_table
-from polytask.studies.terminal_text import ASCII, UNICODE
+from polytask.studies.terminal_text import ASCII, UNICODE, cut, wrapped
 
 
 def verdict(word="helps", difference=0.03, half=0.02, **changes):
@@ -145,6 +145,48 @@ def test_the_forest_plot_puts_everything_in_its_place(encoding, marks):
     assert text.encode(encoding)
 
 
+def test_what_has_no_verdict_looks_like_no_result():
+    text = shown(verdict_table(study()))
+    plot = line_of(text, "even")[-25:]
+    assert UNICODE["none"] in plot
+    assert UNICODE["region"] not in plot
+    assert UNICODE["point"] not in plot
+    assert UNICODE["region"] in line_of(text, "sum")
+
+
+def test_the_region_of_the_mean_is_that_of_the_results():
+    results = study(mean=verdict("cannot tell", 0.0, 0.03))
+    assert verdict_table(results).forest.regions["mean of tasks"] == pytest.approx(0.01)
+    results["verdict"]["mean"]["region"] = 0.04
+    assert verdict_table(results).forest.regions["mean of tasks"] == 0.04
+    assert "even" not in verdict_table(results).forest.regions
+
+
+@pytest.mark.parametrize(
+    ("design", "changes", "said"),
+    [
+        ({"splits": 1, "folds": None}, {}, "5 seeds, 1,449 rows"),
+        ({"splits": 5, "folds": 5}, {}, "5 folds, 1,449 rows"),
+        ({"splits": 5, "folds": None}, {"groups": 9}, "5 splits, 9 groups"),
+        ({"splits": 1, "folds": None}, {"seeds": 1, "rows": None}, "1 seed"),
+    ],
+)
+def test_what_a_verdict_rests_on(design, changes, said):
+    results = study({"left": verdict(**changes)})
+    lines = shown(verdict_table(results | {"design": design})).splitlines()
+    place = next(i for i, line in enumerate(lines) if line.startswith("left"))
+    assert lines[place + 1].rstrip().endswith(said)
+
+
+def test_metrics_are_written_as_people_write_them():
+    results = study({"left": verdict(sentence="Sharing helps left: r2 0.951 shared.")})
+    results["tasks"][0]["metric"] = "r2"
+    assert "R² 0.941 → 0.951" in shown(verdict_table(results))
+    assert "R2 0.941 -> 0.951" in shown(verdict_table(results), encoding="ascii")
+    assert "left, R²" in shown(leaderboard_table(results))
+    assert verdict_table(results).sentence("left") == "Sharing helps left: R² 0.951 shared."
+
+
 def test_one_huge_interval_does_not_flatten_the_others():
     tasks = {"huge": verdict("cannot tell", 0.0, 5.0), "a": verdict(), "b": verdict(), "c": verdict()}
     text = shown(verdict_table(study(tasks)))
@@ -188,6 +230,54 @@ def test_the_leaderboard_shows_arms_by_skill_and_marks_the_judged_one():
     assert lines[2].split() == ["*", "uncertainty", "0.900", "-", "1.50", "12,346"]
     assert lines[3].split() == ["twins", "0.880", "-1.2", "1.50", "12,346"]
     assert lines[4].split() == ["candidate_number_0", "-", "-1.2", "1.50", "-"]
+
+
+def test_arms_without_a_skill_come_last_and_a_skill_of_zero_does_not():
+    results = study(num_arms=4)
+    for arm, skill in zip(results["arms"], [None, -0.5, 0.0, 0.1], strict=True):
+        arm |= {"mean_skill": skill, "mean_rank": None, "delta_m": None}
+    names = [arm["name"] for arm in leaderboard_table(results).best_first]
+    assert names == ["twins", "candidate_number_1", "candidate_number_0", "uncertainty"]
+    assert line_of(shown(leaderboard_table(results)), "* uncertainty").split()[2:5] == ["-", "-", "-"]
+
+
+def test_the_table_by_task_says_once_what_it_shows():
+    text = shown(leaderboard_table(WIDE))
+    assert text.count("By task: metric") == 1
+    assert text.count("By task (continued)") == 2
+
+
+def test_long_names_of_arms_are_wrapped_not_cut():
+    results = study()
+    results["arms"][1]["name"] = "sharing=inner_router, balancer=uncertainty"
+    text = shown(leaderboard_table(results))
+    for part in ("sharing=inner_", "router,", "balancer=", "uncertainty"):
+        assert part in text.split("By task")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("sum", ["sum"]),
+        ("sharing=mmoe, balancer=sum", ["sharing=mmoe,", "balancer=sum"]),
+        ("x" * 20, ["x" * 14, "x" * 6]),
+    ],
+)
+def test_wrapped(name, lines):
+    assert wrapped(name, 14).splitlines() == lines
+
+
+@pytest.mark.parametrize("name", ["x" * 99, "数" * 30, "a=b, " * 20, ""])
+def test_wrapped_fits(name):
+    lines = wrapped(name, 14).splitlines()
+    assert len(lines) <= 3
+    assert all(cell_len(line) <= 14 for line in lines)
+
+
+@pytest.mark.parametrize("name", ["x" * 99, "数" * 30, "short"])
+@pytest.mark.parametrize("width", [0, 1, 2, 3, 7, 26])
+def test_cut_fits(name, width):
+    assert cell_len(cut(name, width)) <= max(width, 2)
 
 
 def test_half_intervals_by_task():

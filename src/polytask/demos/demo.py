@@ -41,7 +41,7 @@ DEMOS: dict[str, Demo] = {
         table=digits.multi_digits,
         tasks=digits.tasks,
         settings=digits.settings,
-        candidates=("sum", "uncertainty"),
+        candidates=("sum",),
     ),
     "flights": Demo(
         title="Flights from New York",

@@ -1,6 +1,7 @@
 """The pictures, as Vega-Lite. Their colours are the page's CSS variables: one picture serves light, dark and print."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,7 +65,9 @@ def forest(
     left = order.axis(labelLimit=130, **bare)
     right = order.axis(orient="right", labelExpr=f"{json.dumps(labels)}[datum.label]", **bare)
     scale = alt.Scale(domain=[-bound, bound], nice=False)
-    across = alt.X("low:Q", scale=scale, title=title).axis(labelExpr=_SIGNED, tickCount=5)
+    across = alt.X("low:Q", scale=scale, title=title).axis(
+        labelExpr=_SIGNED, values=even_ticks(bound), labelSeparation=6
+    )
     data = alt.NamedData("rows")
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color="var(--soft)")
     tips = [alt.Tooltip(f"{key}:N", title=shown) for key, shown in _TIPS.items()]
@@ -92,6 +95,21 @@ def forest(
 
 _TIPS = {"task": "task", "word": "verdict", "text": "difference", "interval": "95 %", "adjusted": "adjusted"}
 
+
+def even_ticks(bound: float) -> list[float]:
+    """Zero and at most two round differences on either side: on a narrow screen every other one goes, never zero.
+
+    Example:
+        >>> even_ticks(0.068), even_ticks(0.021)
+        ([-0.05, -0.025, 0.0, 0.025, 0.05], [-0.02, -0.01, 0.0, 0.01, 0.02])
+    """
+    power = math.floor(math.log10(bound))
+    steps = [factor * 10.0 ** (power + more) for more in (-1, 0) for factor in (1, 2, 2.5, 5)]
+    step = next(step for step in steps if bound / step < 3)
+    most = math.floor(bound / step)
+    return [float(f"{number * step:.6g}") for number in range(-most, most + 1)]
+
+
 #: Labels of the axis: a sign but for zero.
 _SIGNED = "abs(datum.value) < 1e-9 ? '0' : format(datum.value, '+.4~f')"
 
@@ -113,7 +131,7 @@ def lines(
     is_banded: bool = False,
     strong: Sequence[str] = (),
     epochs: tuple[int, int],
-    is_log: bool = False,
+    log: tuple[float, float] | None = None,
     height: int = 190,
 ) -> dict[str, Any]:
     """Curves over epochs, one for each `name`.
@@ -124,7 +142,7 @@ def lines(
         is_banded: series that have `low` and `high` get a band from one to the other.
         strong: names of the lines that matter most; the others are thinner.
         epochs: the first and the last that is shown, where the horizontal axis begins and ends.
-        is_log: the vertical axis is logarithmic; all values are above 0.
+        log: least and largest value, both above 0, where the vertical axis is to be logarithmic.
         height: in pixels.
     """
     names = list(style)
@@ -140,10 +158,11 @@ def lines(
     )
     scale = alt.Scale(domain=list(epochs), zero=False, nice=False)
     epoch = alt.X("epoch:Q", title="epoch", scale=scale).axis(values=epoch_ticks(*epochs), grid=False)
-    scale = alt.Scale(type="log") if is_log else alt.Scale(zero=False)
-    vertical = alt.Y("mean:Q", title=title, scale=scale).axis(tickCount=5, format="~g" if is_log else alt.Undefined)
+    scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
+    vertical = alt.Y("mean:Q", title=title, scale=scale)
+    vertical = vertical.axis(values=log_ticks(*log), format="~g") if log else vertical.axis(tickCount=5)
     tips = [
-        alt.Tooltip("name:N", title="of"), "epoch:Q", alt.Tooltip("mean:Q", format=".3~r" if is_log else ".3f"),
+        alt.Tooltip("name:N", title="of"), "epoch:Q", alt.Tooltip("mean:Q", format=".3~r" if log else ".3f"),
     ]  # fmt: skip
     line = data.mark_line().encode(x=epoch, y=vertical, color=colour, strokeDash=dash, strokeWidth=width)
     hover = data.mark_point(size=60, opacity=0, filled=True).encode(x=epoch, y=vertical, tooltip=tips, color=colour)
@@ -166,8 +185,21 @@ def epoch_ticks(first: int, last: int) -> list[int]:
     steps = (factor * 10**power for power in range(9) for factor in (1, 2, 5))
     step = next(step for step in steps if (last - first) / step <= 6)
     round_ones = range(step * (first // step + 1), last, step)
-    inner = [tick for tick in round_ones if min(tick - first, last - tick) > step / 2]
+    inner = [tick for tick in round_ones if min(tick - first, last - tick) > step / 3]
     return [*dict.fromkeys((first, *inner, last))]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten from one value to the other, and between them 2 and 5 where there is room.
+
+    Example:
+        >>> log_ticks(0.3, 160), log_ticks(0.01, 2000)
+        ([0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0], [0.01, 0.1, 1.0, 10.0, 100.0, 1000.0])
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    factors = (1, 2, 5) if high / low < 1000 else (1,)
+    ticks = [float(f"{factor}e{power}") for power in powers for factor in factors]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def heatmap(names: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from polytask.report.source import History
 MANY_TASKS = 12
 
 #: Why curves end where they do.
-EARLY = "Each Run stops early, once its validation skill no longer rises."
+EARLY = (
+    "A Run stops early once its validation skill has not risen for a while, a twin as soon as that of its one task has "
+    "not: so curves end at different epochs, most of all those of the twins."
+)
 
 #: Weights whose largest is more than this many times their smallest are drawn on a logarithmic axis.
 MOST_RATIO = 20
@@ -50,10 +53,7 @@ def curves_section(
         }
         return line_chart(found, style, task or "mean of tasks", "skill", strong=[judged, *([twins] if twins else [])])
 
-    whole = (
-        f"Mean and range over the Runs of an arm, as far as all of them trained. {EARLY} So curves, those of the twins "
-        "above all, end at different epochs."
-    )
+    whole = f"Mean and range over the Runs of an arm, as far as all of them trained. {EARLY}"
     caption = f"Skill on validation rows by epoch. {whole if twins else ''}".strip()
     legend = _legend(style, judged, twins)
     mean, each = chart(None), [found for task in tasks if (found := chart(task))]
@@ -82,7 +82,7 @@ def weights_section(tasks: Sequence[str], candidates: Sequence[str], histories: 
         shown = _most_varied(found)
         drawn = style if len(tasks) <= MANY_TASKS else series_style(shown)
         chart = line_chart({task: found[task] for task in shown}, drawn, arm, "weight", strong=shown)
-        is_log |= _is_wide([found[task] for task in shown])
+        is_log |= _log_range([found[task] for task in shown]) is not None
         if chart:
             charts.append((chart, drawn))
     several = any(len(runs) > 1 for runs in weighted.values())
@@ -114,7 +114,7 @@ def line_chart(
         return None
     banded = [name for name in strong if name in drawn and drawn[name]["low"] != drawn[name]["high"]]
     banded = banded if measure == "skill" else []
-    is_log = measure == "weight" and _is_wide(list(drawn.values()))
+    log = _log_range(list(drawn.values())) if measure == "weight" else None
     epochs = min(c["epoch"][0] for c in drawn.values()), max(c["epoch"][-1] for c in drawn.values())
     keep = ("epoch", "mean", "low", "high")
     series = tuple(
@@ -126,11 +126,11 @@ def line_chart(
     return Chart(
         spec=lines(
             {name: style[name] for name in style if name in drawn},
-            title=f"{measure}, logarithmic" if is_log else measure,
+            title=f"{measure}, logarithmic" if log else measure,
             is_banded=bool(banded),
             strong=strong,
             epochs=epochs,
-            is_log=is_log,
+            log=log,
         ),
         series=series,
         caption="",
@@ -149,10 +149,11 @@ def _legend(style: Mapping[str, tuple[str, bool]], judged: str, twins: str | Non
     return tuple(found) if twins or others else ()
 
 
-def _is_wide(curves: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether only a logarithmic axis shows all of these."""
+def _log_range(curves: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
+    """The least and the largest value, where only a logarithmic axis shows all of these."""
     values = [value for columns in curves if columns for value in columns["mean"]]
-    return bool(values) and min(values) > 0 and max(values) / min(values) > MOST_RATIO
+    is_wide = bool(values) and min(values) > 0 and max(values) / min(values) > MOST_RATIO
+    return (min(values), max(values)) if is_wide else None
 
 
 def _most_varied(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
