@@ -186,7 +186,7 @@ def test_arms_stand_by_their_skill_and_those_without_one_last(study, tmp_path, r
     order = ("candidate sum", "baseline trees", "candidate uncertainty", "twins twins")
     places = [text.index(f"the {name} in plain words") for name in order]
     assert places == sorted(places)
-    assert text[places[-1] :].split()[5:9] == ["twins", "–", "–", "–"]
+    assert text[places[-1] :].split()[6:10] == ["twins", "–", "–", "–"]
 
 
 def test_one_task_alone(study_maker, tmp_path, read_page):

@@ -43,14 +43,14 @@ def cut(text: str, width: int) -> str:
     """
     if cell_len(text) <= width:
         return text
-    end = (width - 2) // 2
+    end = max(width - 2, 0) // 2
     tail = text[-end:] if end > 0 else ""
     while cell_len(tail) > end:
         tail = tail[1:]
     return f"{set_cell_size(text, max(width - 2 - cell_len(tail), 0))}..{tail}"
 
 
-def wrapped(text: str, width: int, lines: int = 3) -> str:
+def wrapped(text: str, width: int, lines: int = 4) -> str:
     """A name over at most so many lines, broken behind its signs where that is possible.
 
     Example:
