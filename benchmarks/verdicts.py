@@ -141,15 +141,9 @@ def rows_of(name: str, results: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for task in results["tasks"]:
         said = verdict["tasks"][task["name"]]
+        named = {"shared": verdict["candidate"], "alone": verdict["twins"], "trees": "trees", "linear": "linear"}
         values = {
-            label: arms[arm]["scores"].get(task["name"], {}).get("value")
-            for label, arm in {
-                "shared": verdict["candidate"],
-                "alone": verdict["twins"],
-                "trees": "trees",
-                "linear": "linear",
-            }.items()
-            if arm in arms
+            label: arms[arm]["scores"].get(task["name"], {}).get("value") for label, arm in named.items() if arm in arms
         }
         found.append(
             {

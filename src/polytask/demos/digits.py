@@ -37,7 +37,7 @@ OFFSET = 4
 WHITE = 16.0
 
 
-def multi_digits(*, pairs_per_digit: int = 16, seed: int = 0) -> pd.DataFrame:
+def multi_digits(*, pairs_per_digit: int = 12, seed: int = 0) -> pd.DataFrame:
     """Pairs of overlapping digits.
 
     Args:

@@ -6,7 +6,8 @@ from polytask.runs.environment import environment
 from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, predictions, run_model
 from polytask.runs.files import explained, finite, json_bytes
 from polytask.runs.folder import FORMAT, Layout, RunFolder
-from polytask.runs.run import Rows, Run, load
+from polytask.runs.loading import load
+from polytask.runs.run import Rows, Run
 
 __all__ = [
     "FORMAT",

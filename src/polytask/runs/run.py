@@ -255,20 +255,3 @@ class Run:
     def _preprocessor(self) -> Preprocessor:
         self.folder.verify("preprocessing/preprocessing.json", "preprocessing/preprocessing.safetensors")
         return Preprocessor.load(self.folder / "preprocessing")
-
-
-def load(folder: str | Path, *, data: Rows | None = None) -> Run:
-    """A finished Run from its folder.
-
-    Args:
-        folder: of the Run.
-        data: the table (or `{task: table}`) it was trained on, where that was in memory; needed only to open its
-            own test part.
-
-    Raises:
-        RunError: the folder is none, is unfinished, damaged, or from a newer polytask.
-    """
-    if data is None:
-        return Run(folder)
-    tables = data if isinstance(data, Mapping) else {"all": data}
-    return Run(folder, data={name: Table.of(table) for name, table in tables.items()})

@@ -1,19 +1,18 @@
 """A study from its question to its answer: train, choose, open the test rows, judge, write down."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polytask import papers
 from polytask.config import Source as Place
 from polytask.data import Finding
 from polytask.errors import ConfigError
 from polytask.experiment import ALL, Experiment, Say, absolute, own_state, read_splits, split_bytes
 from polytask.runs import RunFolder, environment, pick_device
 from polytask.studies.bench import Bench, additions, defined_in_script, threads_for
+from polytask.studies.citations import citations
 from polytask.studies.conduct import Conducted, Conductor
 from polytask.studies.data import StudyData
 from polytask.studies.folder import check_not_lost, check_same_study, finish, head_of, opened_at, study_folder
@@ -195,7 +194,7 @@ class _Session:
             title=self.title,
             by_time=setup.experiment.data.split.by_time is not None,
         )
-        folder.write("citations.bib", _citations(folder, conducted, setup.settings.num_splits))
+        folder.write("citations.bib", citations(folder, conducted, setup.settings.num_splits))
         finish(folder, results_of(found), folder.read_json("study.json"))
 
     def _tell(self) -> None:
@@ -242,15 +241,3 @@ def _progress(*, quiet: bool) -> Iterator[Any]:
         yield progress
     finally:
         progress.close()
-
-
-def _citations(folder: RunFolder, conducted: Conducted, num_splits: int) -> str:
-    """Of all Runs, each entry once, and of the statistics."""
-    texts: Sequence[str] = [
-        (folder / job.folder / "citations.bib").read_text(encoding="utf-8")
-        for job in conducted.main
-        if job.folder not in conducted.crashed
-    ]
-    statistics = ["howe1974", "holm1979"] if num_splits == 1 else ["nadeau2003", "holm1979"]
-    entries = [entry for text in (*texts, papers.bibtex(statistics)) for entry in re.split(r"(?m)^(?=@)", text)]
-    return "".join(dict.fromkeys(entries))
