@@ -4,7 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from polytask.studies.verdict import CANNOT_TELL, HELPS, HURTS, NO_VERDICT, PRACTICALLY_EQUAL, Verdict
+from polytask.studies.verdict import (
+    CANNOT_TELL,
+    HELPS,
+    HURTS,
+    NO_VERDICT,
+    PRACTICALLY_EQUAL,
+    REGION,
+    Verdict,
+)
 
 #: More tasks than this want 10 seeds: Holm's first quantile is wide with 5.
 MANY_TASKS, MANY_SEEDS = 5, 10
@@ -88,7 +96,7 @@ def with_mean(headline: str, mean: Mapping[str, Any] | None) -> str:
 
 
 def advice(mean_skills: Mapping[str, float], candidate: str, twins: str, baselines: Sequence[str]) -> list[str]:
-    """That something simpler does better, where it does: more than sharing, the model matters then.
+    """That something simpler does better, where it does by more than the usual region: the model matters more then.
 
     Args:
         mean_skills: arm -> mean skill on test rows; NaN for one that cannot do all tasks.
@@ -98,7 +106,7 @@ def advice(mean_skills: Mapping[str, float], candidate: str, twins: str, baselin
     """
     known = {name: mean_skills[name] for name in baselines if not math.isnan(mean_skills.get(name, math.nan))}
     nets = max(mean_skills[candidate], mean_skills[twins])
-    better = {name: skill for name, skill in known.items() if skill > nets}
+    better = {name: skill for name, skill in known.items() if skill > nets + REGION}
     if not better:
         return []
     best = max(better, key=lambda name: better[name])
