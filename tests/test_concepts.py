@@ -34,6 +34,16 @@ def test_balancers_read_what_is_said():
         assert ("gramian" in BALANCERS[name].reads) == (reads == "Gramian"), name
 
 
+def test_the_length_of_the_weights_is_what_is_said():
+    from polytask.balance import BALANCERS
+
+    (said,) = re.findall(r"^(The weights of some are like .*?)\n\n", TEXT, flags=re.MULTILINE | re.DOTALL)
+    sums, means = said.split("like a mean's")
+    for like, text in {"sum": sums, "mean": means.split("under plain SGD")[0]}.items():
+        named = set(re.findall(r"`(\w+)`", text))
+        assert named == {name for name, cls in BALANCERS.items() if cls.weights_like == like}
+
+
 def test_the_yaml_is_an_experiment():
     from polytask.experiment import Experiment
 

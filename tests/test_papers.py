@@ -6,7 +6,7 @@ import pytest
 
 from polytask.balance import BALANCERS
 from polytask.encoders import ENCODERS
-from polytask.papers import PAPERS, bibtex
+from polytask.papers import PAPERS, TABLES, bibtex
 from polytask.sharing import SHARINGS
 from polytask.tasks import TASKS
 
@@ -19,6 +19,12 @@ def test_entries_are_whole(key: str) -> None:
     for field in ("author", "title", "year"):
         assert re.search(rf"^  {field} +=", entry, re.MULTILINE)
     assert f"{{{key[-4:]}}}" in entry, "the key ends in the year"
+
+
+def test_every_key_is_in_one_table_in_alphabetical_order() -> None:
+    assert sum(len(table.PAPERS) for table in TABLES) == len(PAPERS)
+    for table in TABLES:
+        assert list(table.PAPERS) == sorted(table.PAPERS), table.__name__
 
 
 def test_each_entry_once_in_the_order_named() -> None:

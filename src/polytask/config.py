@@ -7,12 +7,12 @@ a file, its line.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from polytask.conversion import NOWHERE, AnyFloat, KeyPath, Source, build, check_value
 from polytask.errors import ConfigError, nearest
@@ -28,6 +28,7 @@ __all__ = [
     "check_settings",
     "check_value",
     "choose",
+    "constructors",
     "name_of",
     "plain",
     "settings_of",
@@ -78,13 +79,43 @@ def check_settings(cls: type, settings: Mapping[str, Any], source: Source, path:
     known = settings_of(cls)
     # The hints of `__init__` resolve annotations that are written as text.
     kinds = get_type_hints(cls.__init__, include_extras=True) if known else {}  # type: ignore[misc]
-    checked = {}
+    checked: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in known:
             has = nearest(name, known) if known else f"{cls.__name__} has no settings"
             raise ConfigError(f"{source.place((*path, str(name)))}: unknown setting {name!r}; {has}")
-        checked[name] = check_value(kinds.get(name, Any), value, source, (*path, name))
+        kind = kinds.get(name, Any)
+        chosen = _chosen(kind)
+        if chosen is not None and value is not None:
+            what = chosen.__name__.lower()
+            checked[name] = as_choice(value, _catalogue(chosen) or {}, what, source, (*path, name))
+        else:
+            checked[name] = check_value(kind, value, source, (*path, name))
     return checked
+
+
+def constructors(choice: Choice[T]) -> Iterator[type[T]]:
+    """The class that is chosen, and those chosen among its settings, from the outermost in.
+
+    Example:
+        >>> list(constructors(Choice(dict, {"of": Choice(list)})))
+        [<class 'dict'>, <class 'list'>]
+    """
+    yield choice.constructor
+    for setting in choice.settings.values():
+        if isinstance(setting, Choice):
+            yield from constructors(setting)
+
+
+def _chosen(kind: Any) -> type | None:
+    """The class whose choices an annotation takes: Balancer of `Choice[Balancer] | str`; None: it takes none."""
+    return next((get_args(k)[0] for k in (kind, *get_args(kind)) if get_origin(k) is Choice), None)
+
+
+def _catalogue(cls: type) -> Mapping[str, type] | None:
+    """The names that a class says its like are chosen by; None where it says nothing."""
+    found = getattr(cls, "catalogue", None)
+    return None if found is None else found()
 
 
 def as_choice(
@@ -160,6 +191,8 @@ def plain(value: Any) -> Any:
     """
     if value is None or isinstance(value, bool | str):
         return value
+    if isinstance(value, Choice) and (catalogue := _catalogue(value.constructor)) is not None:
+        return written(value, catalogue, "choice")
     if is_dataclass(value) and not isinstance(value, type | Choice):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.init and _differs(value, f)}
     if isinstance(value, Mapping):

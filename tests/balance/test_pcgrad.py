@@ -39,6 +39,16 @@ def test_two_tasks_are_never_hurt(seed: int) -> None:
     assert (gramian @ projected(gramian, np.array([[0, 1], [0, 1]])) > -1e-12).all()
 
 
+def test_the_mean_over_orders_is_that_of_many_draws(weigh) -> None:
+    rows = np.random.default_rng(3).normal(size=(4, 3))
+    np.testing.assert_allclose(weigh("pcgrad", rows, orders=3000), weigh("pcgrad", rows, orders="all"), atol=0.03)
+
+
+def test_all_orders_draw_nothing_and_do_not_depend_on_the_order_of_tasks(weigh) -> None:
+    rows = np.random.default_rng(0).normal(size=(4, 3))
+    np.testing.assert_allclose(weigh("pcgrad", rows[::-1], orders="all"), weigh("pcgrad", rows, orders="all")[::-1])
+
+
 def test_without_conflict_it_is_the_sum() -> None:
     assert projected(np.array([[4.0, 1.0], [1.0, 2.0]]), np.array([[1, 0], [0, 1]])).tolist() == [1, 1]
 

@@ -264,6 +264,38 @@ def test_a_run_folder_holds_no_pickle_and_what_it_should(fit):
     assert str(Path.home()) not in (trained.path / "environment.json").read_text()
 
 
+def test_a_balancer_around_another_is_a_choice_like_any(fit, houses):
+    run = fit(balancer={"smooth": {"of": {"cagrad": {"c": 0.2}}, "momentum": 0.5}})
+    wanted = {"smooth": {"of": {"cagrad": {"c": 0.2}}, "momentum": 0.5}}
+    assert read_yaml(run.path / "config.yaml")[0]["balancer"] == wanted
+    assert "{zhou2022," in run.cite()
+    assert "{liu2021," in run.cite()
+    pd.testing.assert_frame_equal(pt.load(run.path).predict(houses), run.predict(houses))
+
+
+@pytest.mark.parametrize(("of", "is_idle"), [("dwa", False), ("pcgrad", True)])
+def test_a_balancer_around_another_has_an_effect_where_that_one_has(houses, tmp_path, of, is_idle):
+    said = []
+    values = {
+        "tasks": {"price": {"kind": "regression"}, "sold": {"kind": "classification"}},
+        "train": {"epochs": 1},
+        "sharing": "independent",
+        "balancer": {"smooth": {"of": of}},
+    }
+    run(Experiment.read(values), data=houses, folder=tmp_path / "run", quiet=True, say=said.append)
+    assert ("warning: balancer PCGrad has no effect: these tasks share no parameters" in said) == is_idle
+    assert any("has no effect" in s for s in said) == is_idle
+
+
+@pytest.mark.parametrize("balancer", ["dtp", {"achievement": {"mean": "arithmetic"}}])
+def test_balancers_that_read_skills_see_the_last_validation(fit, balancer):
+    history = fit(balancer=balancer, epochs=3, learning_rate=0.03).history
+    first, second, third = history[["weights.price", "weights.sold"]].to_numpy()
+    assert first[0] == first[1]
+    assert second[0] != second[1]
+    assert (third != second).all()
+
+
 def test_what_was_used_can_be_cited(fit):
     text = fit(balancer="pcgrad").cite()
     assert "yu2020" in text

@@ -3,7 +3,7 @@
 import pytest
 
 import polytask as pt
-from polytask.balance import CAGrad, Sum
+from polytask.balance import CAGrad, Smooth, Sum
 from polytask.config import Choice
 from polytask.encoders import MLP
 from polytask.errors import ConfigError
@@ -27,6 +27,8 @@ def names(experiment, candidates):
         ([{"cagrad": {"c": 0.4}}], ["cagrad(c=0.4)"]),
         ([CAGrad.with_(c=0.4)], ["cagrad(c=0.4)"]),
         ([CAGrad, Sum], ["cagrad", "sum"]),
+        ([{"smooth": {"of": {"cagrad": {"c": 0.4}}}}], ["smooth(of=cagrad(c=0.4))"]),
+        ([Smooth.with_(of=CAGrad, momentum=0.5)], ["smooth(of=cagrad, momentum=0.5)"]),
         ([{"sharing": "hard", "balancer": "pcgrad"}], ["sharing=hard, balancer=pcgrad"]),
         ([{"sharing": Hard.with_(split=1)}], ["sharing=hard(split=1)"]),
         ([{"sharing": Hard, "train": {"ema": 0.9}}], ["sharing=hard, ema=0.9"]),

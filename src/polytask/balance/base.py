@@ -2,17 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from math import nan
 from typing import Any, ClassVar, Literal, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from polytask.balance.backward_pass import BackwardPass, weighted_sum
 from polytask.config import Choice, choose
 from polytask.errors import nearest
-from polytask.gradients import Engine, Signals, TaskGradients, check_losses, gramian, loss_values, task_gradients
+from polytask.gradients import Engine, Signals, check_losses, loss_values
 
 
 class Balancer(nn.Module, ABC):
@@ -51,6 +51,15 @@ class Balancer(nn.Module, ABC):
     scales: ClassVar[Literal["losses", "gradients"]]
     #: Key of the paper in `polytask.papers`; None where there is none.
     paper: ClassVar[str | None] = None
+    #: What the weights of T tasks that are alike (equal losses, orthogonal gradients of length 1) sum to: T, 1
+    #: each ("sum"); 1, 1/T each ("mean"); or neither. A "mean" needs T times the learning rate of a "sum" for
+    #: steps of the same length.
+    weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "neither"
+    #: Whether all tasks count alike unless a setting says otherwise: no main task, no weights by hand. Tasks that
+    #: change places then change weights.
+    is_impartial: ClassVar[bool] = True
+    #: Degree of the update in the gradients: those of c · J give c^degree times the update.
+    degree: float = 1.0
 
     step: Tensor
 
@@ -74,11 +83,24 @@ class Balancer(nn.Module, ABC):
         """The balancer with these settings as a choice, to be built later."""
         return choose(cls, **settings)
 
+    @staticmethod
+    def catalogue() -> Mapping[str, "type[Balancer]"]:
+        """Every balancer by its name, for those that have one among their settings."""
+        from polytask.balance import BALANCERS  # only there once all of them are
+
+        return BALANCERS
+
     @abstractmethod
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """The weights of the tasks present, float64; called once a step, and the place to update own
         state.
         """
+
+    def loss_factors(self, index: Int[Tensor, " present"]) -> Float[Tensor, " present"] | None:
+        """What each loss is multiplied by before it is differentiated, by methods whose gradient weights go
+        with loss weights; `forward` then sees the gradients of the multiplied losses.
+        """
+        return None
 
     def backward(
         self,
@@ -117,9 +139,12 @@ class Balancer(nn.Module, ABC):
         """
         parameters = _listed(shared, len(losses))
         _check_penalty(penalty)
-        step = _Pass(losses, parameters, scaler, self.engine, allow_unreached=allow_unreached)
-        values = loss_values(losses) if self.reads else torch.full((len(losses),), nan, dtype=torch.float64)
+        check_losses(losses)
         index = self._index(losses)
+        factors = self.loss_factors(index)
+        multiplied = losses if factors is None else _multiplied(losses, factors)
+        step = BackwardPass(multiplied, parameters, scaler, self.engine, allow_unreached=allow_unreached)
+        values = loss_values(losses) if self.reads else torch.full((len(losses),), nan, dtype=torch.float64)
         gradients = step.differentiate(retain_graph=penalty is not None) if self.scales == "gradients" else None
         weights = torch.ones_like(values)
         if not ("gramian" in self.reads and step.has_overflowed()):
@@ -136,7 +161,7 @@ class Balancer(nn.Module, ABC):
             )
             weights = self._checked(self(signals), len(losses))
             self.step += 1
-        record = dict(zip(losses, weights.tolist(), strict=True))
+        record = dict(zip(losses, (weights if factors is None else weights * factors).tolist(), strict=True))
         if gradients is None:
             total = weighted_sum(losses, record, penalty)
             if total is not None:
@@ -165,60 +190,8 @@ class Balancer(nn.Module, ABC):
         return self
 
 
-class _Pass:
-    """One step's losses on their way back: scaled, differentiated once, and their Gramian."""
-
-    def __init__(
-        self,
-        losses: Mapping[str, Tensor],
-        shared: Iterable[nn.Parameter],
-        scaler: torch.amp.GradScaler | None,
-        engine: Engine,
-        *,
-        allow_unreached: bool,
-    ) -> None:
-        check_losses(losses)
-        self._scaler = scaler
-        scaled = {name: self.scale(loss) for name, loss in losses.items()}
-        self._differentiate = partial(task_gradients, scaled, shared, allow_unreached=allow_unreached)
-        self._factor = 1.0 if scaler is None else scaler.get_scale()
-        self._engine = engine
-        self._gradients: TaskGradients | None = None
-        self._gramian: Tensor | None = None
-
-    def scale(self, loss: Tensor) -> Tensor:
-        return loss if self._scaler is None else self._scaler.scale(loss)
-
-    def differentiate(self, *, retain_graph: bool) -> TaskGradients:
-        self._gradients = self._differentiate(retain_graph=retain_graph)
-        return self._gradients
-
-    def gramian(self) -> Tensor:
-        """G of the unscaled gradients; a method that scales losses still needs the graph afterwards."""
-        if self._gramian is None:
-            gradients = self._gradients or self._differentiate(retain_graph=True, with_own=False)
-            self._gramian = gramian(gradients.jacobian, self._engine.chunk) / self._factor**2
-        return self._gramian
-
-    def has_overflowed(self) -> bool:
-        """Whether the scaler's factor was too large: its own business, no error."""
-        is_scaled = self._scaler is not None and self._scaler.is_enabled()
-        return is_scaled and not bool(self.gramian().isfinite().all())
-
-
-def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float], penalty: Tensor | None) -> Tensor | None:
-    """Σ w_i L_i + penalty, in the order of `losses`; a weight of 1 multiplies nothing.
-
-    A loss of weight 0 is left out, so that what it alone reaches has no gradient, not one of zeros that weight
-    decay or momentum would act beside. None where nothing is left.
-    """
-    terms = [loss if weights[n] == 1.0 else loss * weights[n] for n, loss in losses.items() if weights[n] != 0.0]
-    if penalty is not None and penalty.requires_grad:
-        terms.append(penalty)
-    total: Tensor | None = None
-    for term in terms:
-        total = term if total is None else total + term
-    return total
+def _multiplied(losses: Mapping[str, Tensor], factors: Float[Tensor, " present"]) -> dict[str, Tensor]:
+    return {name: loss * factor for (name, loss), factor in zip(losses.items(), factors.tolist(), strict=True)}
 
 
 def _check_penalty(penalty: Tensor | None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from polytask.balance import BALANCERS
+from polytask.config import constructors
 from polytask.experiment.choices import Experiment
 from polytask.experiment.given import ALL, Source
 from polytask.experiment.prepare import Prepared
@@ -54,7 +55,7 @@ def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]
     for task in prepared.blueprint.tasks:
         if task.after:
             yield f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda"
-    balancer = experiment.balancer.constructor
+    *_, balancer = constructors(experiment.balancer)  # one that wraps another does what that one does
     if balancer is BALANCERS["sum"]:
         return
     if not experiment.agenda.constructor.balances:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from polytask import papers
-from polytask.config import Choice
+from polytask.config import Choice, constructors
 from polytask.data import (
     Finding,
     Preprocessor,
@@ -136,7 +136,7 @@ def read_splits(path: Path) -> dict[str, Split]:
 def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
     """The papers of all that was chosen."""
     classes: list[Any] = [type(task) for task in experiment.tasks]
-    classes += [blueprint.encoder.constructor, experiment.sharing.constructor, experiment.balancer.constructor]
+    classes += [blueprint.encoder.constructor, experiment.sharing.constructor, *constructors(experiment.balancer)]
     keys = [key for cls in classes if (key := getattr(cls, "paper", None))]
     data = experiment.data
     if blueprint.spec.numbers and data.preprocess.numbers == "robust":

@@ -8,26 +8,37 @@ from polytask.gradients.engine import (
     gramian,
     task_gradients,
 )
+from polytask.gradients.equal_cosines import equal_cosines
 from polytask.gradients.signals import Signals, check_finite
 from polytask.gradients.solvers import (
     cone_projection,
+    cone_projections,
+    factor,
+    live_rows,
     min_norm,
-    simplex_minimum,
+    shortest_combination,
     solve_live,
 )
+from polytask.gradients.solvers_newton import Root, power_root
 
 __all__ = [
     "Engine",
+    "Root",
     "Signals",
     "TaskGradients",
     "check_finite",
     "check_losses",
     "cone_projection",
+    "cone_projections",
     "cosines",
+    "equal_cosines",
+    "factor",
     "gramian",
+    "live_rows",
     "loss_values",
     "min_norm",
-    "simplex_minimum",
+    "power_root",
+    "shortest_combination",
     "solve_live",
     "task_gradients",
 ]

@@ -61,7 +61,11 @@ class TaskGradients:
 
         A parameter that no task reached keeps its `.grad` (None, not zero, after `zero_grad`).
         """
-        update = weights.to(self.jacobian) @ self.jacobian
+        # A weight beyond float32 belongs to a gradient near its other end: taken in two factors.
+        excess = max(1.0, float(weights.abs().max()) / 1e30)
+        update = (weights / excess).to(self.jacobian) @ self.jacobian
+        if excess > 1:
+            update *= excess
         pieces = update.split([p.numel() for p in self.shared])
         for parameter, piece, is_reached in zip(self.shared, pieces, self.reached, strict=True):
             if is_reached:

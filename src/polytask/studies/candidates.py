@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polytask.balance import BALANCERS, Balancer
-from polytask.config import Choice, Source, as_choice, name_of
+from polytask.config import Choice, Source, as_choice, name_of, plain
 from polytask.errors import ConfigError, nearest
 from polytask.experiment import CATALOGUES, Experiment, first_difference
 from polytask.studies.names import slug
@@ -115,13 +115,13 @@ def _merged(experiment: Experiment, overrides: Mapping[str, Any], name: str, sou
 
 def _written(overrides: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Overrides with every choice as plain values."""
-    plain = {}
+    found = {}
     for key, value in overrides.items():
         if key in CATALOGUES and not isinstance(value, str | Mapping):
             choice = as_choice(value, CATALOGUES[key], f"candidate {name!r}: {key}")
-            value = {name_of(choice, CATALOGUES[key], key): dict(choice.settings)}
-        plain[key] = value
-    return plain
+            value = {name_of(choice, CATALOGUES[key], key): plain(choice.settings)}
+        found[key] = value
+    return found
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,5 +180,6 @@ def _check_different(found: Mapping[str, tuple[Experiment, Any]]) -> None:
 def _choice_text(value: Any, what: str) -> str:
     choice = as_choice(value, CATALOGUES[what], what)
     name = name_of(choice, CATALOGUES[what], what)
-    settings = ", ".join(f"{key}={item}" for key, item in choice.settings.items())
+    inner = {k: _choice_text(v, what) if isinstance(v, Choice) else v for k, v in choice.settings.items()}
+    settings = ", ".join(f"{key}={item}" for key, item in inner.items())
     return f"{name}({settings})" if settings else name

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from polytask.balance.base import Balancer
-from polytask.gradients import Engine, Signals, cone_projection, simplex_minimum, solve_live
+from polytask.gradients import Engine, Signals, cone_projection, factor, shortest_combination, solve_live
 
 #: Below this length (gradients scaled to a mean squared norm of 1) a combination of gradients counts as zero:
 #: what rounding of G in float64 leaves.
@@ -86,7 +86,7 @@ def conflict_averse(gramian: Float[np.ndarray, "tasks tasks"], c: float) -> Floa
     """Weights of CAGrad's update, by a root in one dimension on top of an exact simplex problem.
 
     √q = min over s > 0 of (q/s + s)/2 turns the dual, for fixed s, into the minimum over the simplex of
-    wᵀGw/2 + (s/φ)(Gb)ᵀw; s is the root of s = √(w(s)ᵀGw(s)), and the weights are b + φw/s.
+    ‖g_w + (s/φ) g₀‖; s is the root of s = ‖g_w(s)‖, and the weights are b + φw/s.
 
     A root at zero means g_w = 0: the constraint on d is not active, and the limit of the formula is the
     projection of g₀ on the directions that hurt no task (zero where every task is part of the vanishing
@@ -97,21 +97,23 @@ def conflict_averse(gramian: Float[np.ndarray, "tasks tasks"], c: float) -> Floa
         c: radius of the ball, as a share of ‖g₀‖.
     """
     mean = np.full(len(gramian), 1.0 / len(gramian))
-    slope = gramian @ mean
-    length = np.sqrt(max(mean @ slope, 0.0))
-    if c == 0 or length <= ZERO:
+    columns = factor(gramian)
+    centre = columns @ mean
+    radius = c * float(np.sqrt(centre @ centre))
+    if radius <= c * ZERO:
         return mean
-    weights: np.ndarray | None = None
+    weights = mean
 
     def gap(s: float) -> float:
-        nonlocal weights  # the last solution is the next start: the support hardly changes with s
-        weights = simplex_minimum(gramian, slope * (s / (c * length)), weights)
-        return float(s - np.sqrt(max(weights @ gramian @ weights, 0.0)))
+        nonlocal weights
+        weights = shortest_combination(columns + (centre * (s / radius))[:, None])
+        update = columns @ weights
+        return s - float(np.sqrt(update @ update))
 
     lowest = 10 * ZERO
     if gap(lowest) >= 0:
         return cone_projection(gramian, mean)
     highest = float(np.sqrt(gramian.diagonal().max())) * (1 + 1e-9)
     s = brentq(gap, lowest, highest, xtol=1e-14, rtol=1e-14)
-    weights = simplex_minimum(gramian, slope * (s / (c * length)), weights)
-    return np.asarray(mean + c * length * weights / s)
+    gap(s)
+    return np.asarray(mean + radius * weights / s)

@@ -1,7 +1,6 @@
 """Weights chosen by hand: tuned, they match most balancers."""
 
-from collections.abc import Mapping, Sequence
-from math import isfinite
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polytask.balance.base import Balancer
-from polytask.errors import nearest
+from polytask.balance.per_task import per_task
 from polytask.gradients import Engine, Signals
 
 
@@ -29,6 +28,7 @@ class Fixed(Balancer):
     """
 
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
+    is_impartial: ClassVar[bool] = False
     weights: Tensor
 
     def __init__(
@@ -40,29 +40,10 @@ class Fixed(Balancer):
         weights: dict[str, float] | list[float] | None = None,
     ) -> None:
         super().__init__(tasks, generator, engine=engine)
-        given = _checked(weights, self.tasks)
-        self.register_buffer("weights", torch.tensor([given[name] for name in self.tasks], dtype=torch.float64))
+        self.register_buffer("weights", per_task(weights, self.tasks, "weights", "fixed", least=0.0))
+        if not self.weights.any():
+            raise ValueError("fixed: all weights are 0, so nothing would be learnt: give one task a weight above 0")
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """The given weights of the tasks present."""
         return self.weights[signals.index]
-
-
-def _checked(weights: Mapping[str, float] | Sequence[float] | None, tasks: Sequence[str]) -> dict[str, float]:
-    example = "weights={" + ", ".join(f"{name!r}: 1.0" for name in tasks[:2]) + (", …}" if len(tasks) > 2 else "}")
-    if weights is None:
-        raise ValueError(f"fixed: it needs a weight for every task: {example}")
-    if not isinstance(weights, Mapping):
-        if len(weights) != len(tasks):
-            raise ValueError(f"fixed: {len(weights)} weights for the {len(tasks)} tasks {list(tasks)}: {example}")
-        weights = dict(zip(tasks, weights, strict=True))
-    for name, weight in weights.items():
-        if name not in tasks:
-            raise ValueError(f"fixed: a weight for the unknown task {name!r}; {nearest(name, tasks)}")
-        if not (isfinite(weight) and weight >= 0):
-            raise ValueError(f"fixed: the weight of task {name!r} is {weight}, a finite number >= 0 is wanted")
-    if missing := [name for name in tasks if name not in weights]:
-        raise ValueError(f"fixed: no weight for task {missing[0]!r}: {example}")
-    if not any(weights.values()):
-        raise ValueError("fixed: all weights are 0, so nothing would be learnt: give one task a weight above 0")
-    return {name: float(weight) for name, weight in weights.items()}

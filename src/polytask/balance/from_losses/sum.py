@@ -25,6 +25,7 @@ class Sum(Balancer):
     """
 
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
+    weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """Ones."""

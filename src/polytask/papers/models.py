@@ -1,0 +1,73 @@
+"""Papers of encoders, sharing, tasks and how they are trained."""
+
+#: Key -> BibTeX entry.
+PAPERS: dict[str, str] = {
+    "cao2020": """@article{cao2020,
+  author  = {Cao, Wenzhi and Mirjalili, Vahid and Raschka, Sebastian},
+  title   = {Rank consistent ordinal regression for neural networks with application to age estimation},
+  journal = {Pattern Recognition Letters},
+  volume  = {140},
+  pages   = {325--331},
+  year    = {2020},
+  eprint  = {1901.07884}
+}""",
+    "caruana1997": """@article{caruana1997,
+  author  = {Caruana, Rich},
+  title   = {Multitask Learning},
+  journal = {Machine Learning},
+  volume  = {28},
+  number  = {1},
+  pages   = {41--75},
+  year    = {1997},
+  doi     = {10.1023/A:1007379606734}
+}""",
+    "gorishniy2021": """@inproceedings{gorishniy2021,
+  author    = {Gorishniy, Yury and Rubachev, Ivan and Khrulkov, Valentin and Babenko, Artem},
+  title     = {Revisiting Deep Learning Models for Tabular Data},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume    = {34},
+  year      = {2021},
+  eprint    = {2106.11959}
+}""",
+    "gorishniy2022": """@inproceedings{gorishniy2022,
+  author    = {Gorishniy, Yury and Rubachev, Ivan and Babenko, Artem},
+  title     = {On Embeddings for Numerical Features in Tabular Deep Learning},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume    = {35},
+  year      = {2022},
+  eprint    = {2203.05556}
+}""",
+    "hadsell2006": """@inproceedings{hadsell2006,
+  author    = {Hadsell, Raia and Chopra, Sumit and LeCun, Yann},
+  title     = {Dimensionality Reduction by Learning an Invariant Mapping},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition},
+  pages     = {1735--1742},
+  year      = {2006},
+  doi       = {10.1109/CVPR.2006.100}
+}""",
+    "holzmuller2024": """@inproceedings{holzmuller2024,
+  author    = {Holzm{\\"u}ller, David and Grinsztajn, L{\\'e}o and Steinwart, Ingo},
+  title     = {Better by Default: Strong Pre-Tuned {MLPs} and Boosted Trees on Tabular Data},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume    = {37},
+  year      = {2024},
+  eprint    = {2407.04491}
+}""",
+    "kingma2015": """@inproceedings{kingma2015,
+  author    = {Kingma, Diederik P. and Ba, Jimmy},
+  title     = {Adam: A Method for Stochastic Optimization},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2015},
+  eprint    = {1412.6980}
+}""",
+    "lecun1998": """@article{lecun1998,
+  author  = {LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
+  title   = {Gradient-Based Learning Applied to Document Recognition},
+  journal = {Proceedings of the IEEE},
+  volume  = {86},
+  number  = {11},
+  pages   = {2278--2324},
+  year    = {1998},
+  doi     = {10.1109/5.726791}
+}""",
+}
