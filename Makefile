@@ -37,6 +37,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/solver_time.py
 	$(BIN)/python benchmarks/real_data.py
+	$(BIN)/python benchmarks/step_cost.py
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/verdicts.py
 

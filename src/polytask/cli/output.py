@@ -145,4 +145,4 @@ def print_catalogues(names: Sequence[str], *, as_json: bool) -> None:
         for entry in rows:
             reads = f"  [reads {', '.join(entry.reads)}]" if entry.reads else ""
             settings = f"  ({', '.join(entry.settings)})" if entry.settings else ""
-            print(f"  {entry.name:<16} {entry.summary}{reads}{settings}")
+            print(f"  {entry.name:<21} {entry.summary}{reads}{settings}")
