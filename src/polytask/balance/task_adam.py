@@ -4,6 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+#: How far from 0 a learned logarithm may go.
+LARGEST = 10
+
 
 class TaskAdam(nn.Module):
     """Adam on a `[tasks]` vector where each task counts its own steps, so that an absent one stands still.
@@ -12,7 +15,11 @@ class TaskAdam(nn.Module):
 
     Args:
         num_tasks: length of the vector.
-        learning_rate: η.
+        learning_rate: η, above 0.
+        method: whose vector it is, for the error.
+
+    Raises:
+        ValueError: a learning rate that is not above 0.
 
     Paper: Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, 1412.6980.
     """
@@ -21,8 +28,10 @@ class TaskAdam(nn.Module):
     square: Tensor
     count: Tensor
 
-    def __init__(self, num_tasks: int, learning_rate: float) -> None:
+    def __init__(self, num_tasks: int, learning_rate: float, method: str) -> None:
         super().__init__()
+        if not learning_rate > 0:
+            raise ValueError(f"{method}: learning_rate={learning_rate}, a number above 0 is wanted, such as 0.025")
         self.learning_rate = learning_rate
         self.register_buffer("mean", torch.zeros(num_tasks, dtype=torch.float64))
         self.register_buffer("square", torch.zeros(num_tasks, dtype=torch.float64))
@@ -37,3 +46,9 @@ class TaskAdam(nn.Module):
         mean = self.mean[index] / (1 - 0.9**count)
         square = self.square[index] / (1 - 0.999**count)
         return -self.learning_rate * mean / (square.sqrt() + 1e-8)
+
+    def move(
+        self, values: Float[Tensor, " tasks"], index: Int[Tensor, " present"], gradient: Float[Tensor, " present"]
+    ) -> None:
+        """Takes the step in `values`, which stay in [−10, 10]: a loss that reaches 0 would carry them off."""
+        values[index] = (values[index] + self(index, gradient)).clamp(-LARGEST, LARGEST)

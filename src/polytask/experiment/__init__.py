@@ -12,7 +12,7 @@ from polytask.experiment.given import (
     look_over,
 )
 from polytask.experiment.machine import own_state
-from polytask.experiment.notices import Say, tell
+from polytask.experiment.notices import Say, tell, to_stderr
 from polytask.experiment.prepare import absolute, make_blueprint, read_splits, split_bytes
 from polytask.experiment.resume import first_difference, without_path
 from polytask.experiment.run import run
@@ -39,6 +39,7 @@ __all__ = [
     "run",
     "split_bytes",
     "tell",
+    "to_stderr",
     "with_path",
     "without_path",
 ]

@@ -1,6 +1,5 @@
 """`pt.fit`: three lines of Python, and the Experiment that its arguments describe."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from polytask.config import Choice, as_choice, build
 from polytask.data import PreprocessSettings, SplitSettings
 from polytask.errors import ConfigError, nearest
 from polytask.experiment.choices import CATALOGUES, DataSettings, Experiment
+from polytask.experiment.notices import to_stderr
 from polytask.experiment.run import run
 from polytask.runs import Run
 from polytask.tasks import Task
@@ -82,7 +82,7 @@ def fit(
         **train,
     )
     experiment = with_path(experiment, data)
-    return run(experiment, data=data, folder=folder, quiet=quiet, say=(lambda _: None) if quiet else _to_stderr)
+    return run(experiment, data=data, folder=folder, quiet=quiet, say=(lambda _: None) if quiet else to_stderr)
 
 
 def with_path(experiment: Experiment, data: Any) -> Experiment:
@@ -161,7 +161,3 @@ def _listed(tasks: Any) -> list[Task]:
                 hint = f"write pt.Classification({task!r}) or pt.Regression({task!r})"
             raise ConfigError(f"tasks: {task!r} is no task; {hint}")
     return found
-
-
-def _to_stderr(sentence: str) -> None:
-    print(sentence, file=sys.stderr)

@@ -1,5 +1,6 @@
 """What a user should read before training starts: rows, columns, settings without effect, what the lint found."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from polytask.balance import BALANCERS
@@ -11,6 +12,11 @@ from polytask.tasks import Task
 
 #: Takes the sentences, one by one.
 Say = Callable[[str], None]
+
+
+def to_stderr(sentence: str) -> None:
+    """Where notices go unless somebody takes them: what is printed stays clean."""
+    print(sentence, file=sys.stderr)
 
 
 def tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:

@@ -12,7 +12,7 @@ from polytask.report.record import cite_section, repeat_section, tried_section
 from polytask.report.source import Source
 from polytask.report.training import curves_section, weights_section
 from polytask.report.verdict import verdict_section
-from polytask.studies import verdict_table
+from polytask.studies import repeats_name
 
 
 def report_of(source: Source) -> Report:
@@ -70,7 +70,7 @@ def _of_run(source: Source) -> Report:
 def _repeats(results: Mapping[str, Any]) -> str:
     """`5 seeds`; `5 folds of 3 seeds each`."""
     seeds, splits = _many(len(results["design"]["seeds"]), "seed"), results["design"].get("splits") or 1
-    return f"{splits} {verdict_table(results).repeats_name()} of {seeds} each" if splits > 1 else seeds
+    return f"{splits} {repeats_name(results['design'])} of {seeds} each" if splits > 1 else seeds
 
 
 def _last(source: Source) -> tuple[Section, Section]:

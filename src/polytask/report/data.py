@@ -7,7 +7,7 @@ from typing import Any
 from polytask.report.blocks import Block, Cell, Folded, Paragraph, Section, Table
 from polytask.report.numbers import NONE, count
 from polytask.report.source import Source
-from polytask.studies import verdict_table
+from polytask.studies import repeats_name
 
 #: Rows of a table at most; results.json and the folders hold the rest.
 MOST_ROWS = 400
@@ -47,9 +47,7 @@ def _labels(source: Source) -> Table:
     headings = ("task", *parts, "test groups", "training labels by class")
     design = source.results.get("design") or {}
     is_several = (design.get("splits") or 1) > 1
-    several = (
-        f", in the first of {design['splits']} {verdict_table(source.results).repeats_name()}" if is_several else ""
-    )
+    several = f", in the first of {design['splits']} {repeats_name(source.results['design'])}" if is_several else ""
     return Table(f"Labelled rows by task{several}", headings, tuple(rows), frozenset({1, 2, 3, 4}), frozenset({5}))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from polytask.report.blocks import Block, Cell, Paragraph, Section, Table
 from polytask.report.numbers import NONE, count, decimals_of, duration, energy, fixed, is_number, moment, span
-from polytask.studies import leaderboard_table, verdict_table
+from polytask.studies import leaderboard_table, metric_name, repeats_name
 
 #: Arms that stand side by side in one table by task: more would not fit a printed page.
 ABREAST = 7
@@ -18,7 +18,7 @@ def leaderboard_section(results: Mapping[str, Any]) -> Section:
     arms = results["arms"]
     abreast = math.ceil(len(arms) / math.ceil(len(arms) / ABREAST))
     blocks += [_by_task(results, arms[start : start + abreast]) for start in range(0, len(arms), abreast)]
-    repeats = verdict_table(results).repeats_name()
+    repeats = repeats_name(results["design"])
     over = repeats if repeats == "seeds" else f"{repeats} and seeds"
     notes = (
         f"Test rows; means over {over}, with 95 % intervals. Δm: mean relative change of the metrics against the "
@@ -62,7 +62,6 @@ def _overall(results: Mapping[str, Any]) -> Table:
 
 def _by_task(results: Mapping[str, Any], arms: list[Mapping[str, Any]]) -> Table:
     rows = []
-    metric_name = verdict_table(results).metric_name
     for task in results["tasks"]:
         places = decimals_of(task["unit"])
         direction = "" if task.get("higher_is_better", True) else ", lower is better"
@@ -86,7 +85,6 @@ def _by_task(results: Mapping[str, Any], arms: list[Mapping[str, Any]]) -> Table
 def scores_section(results: Mapping[str, Any]) -> Section:
     """The scores of a Run: on validation rows, and on test rows once they were opened."""
     tables = []
-    metric_name = verdict_table(results).metric_name
     for part, scores in results["scores"].items():
         rows = []
         for task in results["tasks"]:

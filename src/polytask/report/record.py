@@ -8,7 +8,7 @@ from polytask.report.blocks import Block, Bullets, Cell, Code, Folded, Paragraph
 from polytask.report.data import MOST_ROWS, left_out
 from polytask.report.numbers import NONE, count, duration, energy, fixed, moment
 from polytask.report.source import Source
-from polytask.studies import verdict_table
+from polytask.studies import repeats_name
 
 #: CITATION.cff as BibTeX.
 CITATION = f"""@software{{polytask,
@@ -25,7 +25,7 @@ def tried_section(results: Mapping[str, Any]) -> Section:
     cost, design = results["cost"], results["design"]
     crashed = [run for run in results["runs"] if run["state"] == "crashed"]
     grid = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in design["grid"].items())
-    splits, repeats = design.get("splits") or 1, verdict_table(results).repeats_name()
+    splits, repeats = design.get("splits") or 1, repeats_name(results["design"])
     said = [
         f"{count(cost['runs'])} trainings took {duration(cost['training_seconds'])} of computing, "
         f"{duration(cost['wall_seconds'])} on the clock ({design.get('jobs') or 1} at a time)."

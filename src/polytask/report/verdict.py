@@ -6,7 +6,7 @@ from typing import Any
 from polytask.report.blocks import Block, Bullets, Cell, Chart, Folded, Paragraph, Section, Table
 from polytask.report.charts import forest
 from polytask.report.numbers import NONE, count, decimals_of, fixed, is_number, p_value, span
-from polytask.studies import verdict_table
+from polytask.studies import metric_name, repeats_name, verdict_table
 
 #: What has to fit into the forest plot.
 ENDS = ("difference", "low", "high", "adjusted_low", "adjusted_high")
@@ -128,7 +128,7 @@ def _of_mean(verdict: Mapping[str, Any]) -> str:
 def _numbers(results: Mapping[str, Any]) -> Folded:
     """All numbers behind the verdict, a row a task."""
     explained = "Detectable: the difference in skill that this study would have found about three times in four."
-    if verdict_table(results).repeats_name() == "seeds":
+    if repeats_name(results["design"]) == "seeds":
         explained += (
             " Error from seeds: how much of the squared error comes from training again rather than from which rows "
             "were tested."
@@ -148,7 +148,7 @@ def _found(results: Mapping[str, Any]) -> Table:
         values = [(scores.get(name) or {}).get("value") for scores in (alone, shared)]
         rows.append(
             (
-                Cell(name, note=table.metric_name(task.get("metric") or "")),
+                Cell(name, note=metric_name(task.get("metric") or "")),
                 Cell(verdict.get("word") or NONE),
                 *(Cell(fixed(value, places), value) for value in values),
                 Cell(fixed(verdict["difference"], sign=True), verdict["difference"]),
@@ -162,7 +162,7 @@ def _found(results: Mapping[str, Any]) -> Table:
 
 def _certainty(results: Mapping[str, Any]) -> Table:
     table = verdict_table(results)
-    repeats = table.repeats_name()
+    repeats = repeats_name(results["design"])
     columns = {
         "p": (p_value, "p"),
         "detectable": (fixed, "mde"),
@@ -200,7 +200,7 @@ def _beside(results: Mapping[str, Any]) -> Table:
 
 
 def _chances(results: Mapping[str, Any]) -> str:
-    repeats = verdict_table(results).repeats_name()
+    repeats = repeats_name(results["design"])
     if repeats == "seeds":
         return "both chance in training (seeds) and chance in which rows were tested"
     return f"chance in training and in which rows were trained on and tested, over {repeats} of the rows"

@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _P
     from polytask.studies.settings import StudySettings
     from polytask.studies.terminal import verdict_table, verdict_text
     from polytask.studies.terminal_leaderboard import leaderboard_table
+    from polytask.studies.terminal_metrics import metric_name, repeats_name
 
 #: What trains, and what shows it: loaded when first used.
 _PLACES = {
@@ -67,6 +68,8 @@ _PLACES = {
     "TaskVerdict": "record",
     "forecast": "dry_run",
     "leaderboard_table": "terminal_leaderboard",
+    "metric_name": "terminal_metrics",
+    "repeats_name": "terminal_metrics",
     "run_study": "session",
     "study": "arguments",
     "verdict_table": "terminal",
@@ -105,10 +108,12 @@ __all__ = [
     "log_loss",
     "macro_roc_auc",
     "mean_over",
+    "metric_name",
     "minimum_detectable_effect",
     "p_value",
     "r2",
     "reason_for_none",
+    "repeats_name",
     "resampled_evidence",
     "resplit_evidence",
     "roc_auc",

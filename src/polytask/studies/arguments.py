@@ -1,12 +1,11 @@
 """`pt.study`: three lines of Python, and what their arguments ask for."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from polytask.config import build
-from polytask.experiment import experiment_from, with_path
+from polytask.experiment import experiment_from, to_stderr, with_path
 from polytask.studies.record import Study
 from polytask.studies.session import run_study
 from polytask.studies.settings import StudySettings
@@ -83,9 +82,5 @@ def study(
         jobs=jobs,
         title=title,
         quiet=quiet,
-        say=(lambda _: None) if quiet else _to_stderr,
+        say=(lambda _: None) if quiet else to_stderr,
     )
-
-
-def _to_stderr(sentence: str) -> None:
-    print(sentence, file=sys.stderr)

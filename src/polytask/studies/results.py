@@ -60,6 +60,12 @@ class Findings:
     title: str | None
     by_time: bool
 
+    @property
+    def twins(self) -> str:
+        """The arm of the chosen candidate's single-task twins."""
+        units, chosen = self.conducted.units, self.conducted.chosen
+        return next(unit.arm for unit in units if unit.role == TWINS and chosen in unit.of)
+
 
 def results_of(found: Findings) -> dict[str, Any]:
     """The contents of `results.json`; NaN is null there."""
@@ -136,7 +142,7 @@ def _verdict(found: Findings, arms: list[Arm]) -> dict[str, Any]:
     """The candidate that was chosen on validation rows against its twins, on test rows."""
     judge, settings = found.judge, found.settings
     chosen = found.conducted.chosen
-    twins = next(unit.arm for unit in found.conducted.units if unit.role == TWINS and chosen in unit.of)
+    twins = found.twins
     evidence = {task: judge.difference(chosen, twins, task) for task in judge.tasks}
     regions = {task: _region(settings, task) for task in judge.tasks}
     words = decide(evidence, level=settings.level, region=regions)
@@ -222,8 +228,7 @@ def _warnings(found: Findings, arms: list[Arm]) -> list[str]:
     )
     skills = {arm.name: float(arm.values["mean_skill"]) for arm in arms}
     baselines = [arm.name for arm in arms if arm.role == BASELINE]
-    twins = next(unit.arm for unit in found.conducted.units if unit.role == TWINS and found.conducted.chosen in unit.of)
-    said += advice(skills, found.conducted.chosen, twins, baselines)
+    said += advice(skills, found.conducted.chosen, found.twins, baselines)
     crashed = found.conducted.crashed
     if crashed:
         first = next(iter(crashed))

@@ -94,10 +94,9 @@ class Judged:
         """What the candidate's and the twin's outputs `[seeds, rows, …]` say of their difference in skill."""
         if not len(self.rows) or not len(candidate):
             return nothing(len(candidate), len(self.rows), self.clusters)
-        arms = [self.row_values(outputs) for outputs in (candidate, twin)]
-        if arms[0] is None or arms[1] is None:
+        D = self.influence(candidate, twin)
+        if D is None:
             return self._resampled(candidate, twin)
-        D = influence_on_skill(arms[0], arms[1], constant=self.constant, perfect=self.metric.perfect)
         return evidence_of(D, groups=self.clusters, unit=self.unit, **self.counts)
 
     def skill(self, outputs: Float[Tensor, "seeds rows ..."]) -> Evidence:

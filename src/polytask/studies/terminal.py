@@ -61,18 +61,10 @@ class VerdictTable:
         """The rows of the forest plot and how far it reaches."""
         return Forest.of(self._results)
 
-    def metric_name(self, metric: str) -> str:
-        """A metric as people write it."""
-        return metric_name(metric)
-
     def sentence(self, task: str) -> str:
         """The verdict on a task in a sentence, its metric as people write it."""
         metric = next(found["metric"] for found in self._results["tasks"] if found["name"] == task)
         return in_words(self._results["verdict"]["tasks"][task].get("sentence") or "", metric)
-
-    def repeats_name(self) -> str:
-        """What a verdict's `seeds` count: "seeds", "splits" or "folds"."""
-        return repeats_name(self._results["design"])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         marks, forest = marks_of(options), self.forest
@@ -104,7 +96,7 @@ class VerdictTable:
     def _size(self, verdict: Mapping[str, Any]) -> str:
         """How many repeats and rows the verdict rests on; of rows in groups, how many of these."""
         size, what = (verdict.get("groups"), "groups") if verdict.get("groups") else (verdict.get("rows"), "rows")
-        counts = ((verdict.get("seeds"), self.repeats_name()), (size, what))
+        counts = ((verdict.get("seeds"), repeats_name(self._results["design"])), (size, what))
         return ", ".join(
             f"{number:,} {noun if number != 1 else noun[:-1]}" for number, noun in counts if is_number(number)
         )

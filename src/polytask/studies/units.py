@@ -55,13 +55,13 @@ def first_units(candidates: Mapping[str, Experiment], settings: StudySettings, d
 
 
 def companion_units(chosen: Unit, settings: StudySettings, data: StudyData) -> list[Unit]:
-    """What is compared with the chosen candidate on request; a placebo needs partners.
+    """What is compared with the chosen candidate on request.
 
     Raises:
         ConfigError: an encoder without widths.
     """
     found = []
-    if "placebo" in settings.companions and len(data.tasks) > 1:
+    if "placebo" in settings.companions:
         found += placebo_units(chosen, data)
     if "equal_parameters" in settings.companions:
         found += equal_parameter_units(chosen, data)

@@ -59,10 +59,8 @@ class IMTL(Balancer):
         learning_rate: float = 0.025,
     ) -> None:
         super().__init__(tasks, generator, engine=engine)
-        if not learning_rate > 0:
-            raise ValueError(f"imtl: learning_rate={learning_rate}, a number above 0 is wanted, such as 0.025")
         self.register_buffer("log_scale", torch.zeros(len(self.tasks), dtype=torch.float64))
-        self.adam = TaskAdam(len(self.tasks), learning_rate)
+        self.adam = TaskAdam(len(self.tasks), learning_rate, "imtl")
 
     def loss_factors(self, index: Int[Tensor, " present"]) -> Float[Tensor, " present"]:
         """e^s of the tasks present."""
@@ -72,6 +70,5 @@ class IMTL(Balancer):
         """IMTL-G's weights on the gradients of the scaled losses; then s takes its step."""
         weights = solve_live(signals.gramian, equal_projections, idle=1.0 / len(signals.names))
         slope = self.loss_factors(signals.index) * signals.losses - 1
-        moved = self.log_scale[signals.index] + self.adam(signals.index, slope)
-        self.log_scale[signals.index] = moved.clamp(-10, 10)
+        self.adam.move(self.log_scale, signals.index, slope)
         return weights

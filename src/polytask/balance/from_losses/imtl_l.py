@@ -53,15 +53,12 @@ class IMTLL(Balancer):
         learning_rate: float = 0.025,
     ) -> None:
         super().__init__(tasks, generator, engine=engine)
-        if not learning_rate > 0:
-            raise ValueError(f"imtl_l: learning_rate={learning_rate}, a number above 0 is wanted, such as 0.025")
         self.register_buffer("log_scale", torch.zeros(len(self.tasks), dtype=torch.float64))
-        self.adam = TaskAdam(len(self.tasks), learning_rate)
+        self.adam = TaskAdam(len(self.tasks), learning_rate, "imtl_l")
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """exp(s) of the tasks present; then s takes its step."""
         s = self.log_scale[signals.index]
         scale = torch.exp(s)
-        move = self.adam(signals.index, scale * signals.losses - 1)
-        self.log_scale[signals.index] = (s + move).clamp(-10, 10)
+        self.adam.move(self.log_scale, signals.index, scale * signals.losses - 1)
         return scale

@@ -56,15 +56,12 @@ class Uncertainty(Balancer):
         learning_rate: float = 0.025,
     ) -> None:
         super().__init__(tasks, generator, engine=engine)
-        if not learning_rate > 0:
-            raise ValueError(f"uncertainty: learning_rate={learning_rate}, a number above 0 is wanted, such as 0.025")
         self.register_buffer("log_variance", torch.zeros(len(self.tasks), dtype=torch.float64))
-        self.adam = TaskAdam(len(self.tasks), learning_rate)
+        self.adam = TaskAdam(len(self.tasks), learning_rate, "uncertainty")
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """exp(−s)/2 of the tasks present; then s takes its step."""
         s = self.log_variance[signals.index]
         precision = torch.exp(-s)
-        move = self.adam(signals.index, (1 - precision * signals.losses) / 2)
-        self.log_variance[signals.index] = (s + move).clamp(-10, 10)
+        self.adam.move(self.log_variance, signals.index, (1 - precision * signals.losses) / 2)
         return precision / 2

@@ -54,17 +54,12 @@ class UncertaintyRevised(Balancer):
         learning_rate: float = 0.025,
     ) -> None:
         super().__init__(tasks, generator, engine=engine)
-        if not learning_rate > 0:
-            raise ValueError(
-                f"uncertainty_revised: learning_rate={learning_rate}, a number above 0 is wanted, such as 0.025"
-            )
         self.register_buffer("log_variance", torch.zeros(len(self.tasks), dtype=torch.float64))
-        self.adam = TaskAdam(len(self.tasks), learning_rate)
+        self.adam = TaskAdam(len(self.tasks), learning_rate, "uncertainty_revised")
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """1/(2σ²) of the tasks present; then s takes its step."""
         s = self.log_variance[signals.index]
         weights = torch.exp(-s) / 2
-        move = self.adam(signals.index, torch.sigmoid(s) - weights * signals.losses)
-        self.log_variance[signals.index] = (s + move).clamp(-10, 10)
+        self.adam.move(self.log_variance, signals.index, torch.sigmoid(s) - weights * signals.losses)
         return weights
