@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from polytask.gradients import Engine, cosines, gramian, loss_values, task_gradients
+from polytask.gradients import Engine, cosines, gramian, loss_values
 from polytask.gradients.checks import trainable_parameters
 
 
@@ -42,13 +42,13 @@ def plain_gradients(model: TwoHeads, task: str) -> dict[str, Tensor]:
 def test_rows_are_the_gradients_that_backward_gives(dtype: torch.dtype) -> None:
     model = TwoHeads().to(dtype)
     plain = {task: plain_gradients(model, task) for task in "ab"}
-    found = task_gradients(model.losses(), model.shared())
+    found = Engine().differentiate(model.losses(), model.shared())
     names = {id(p): n for n, p in model.named_parameters()}
-    assert found.jacobian.dtype == dtype
+    assert found.jacobian().dtype == dtype
     assert [names[id(p)] for p in found.shared if "unused" not in names[id(p)]] == [
         n for n in plain["a"] if n.startswith("trunk")
     ]
-    for row, task in zip(found.jacobian, "ab", strict=True):
+    for row, task in zip(found.jacobian(), "ab", strict=True):
         pieces = row.split([p.numel() for p in found.shared])
         for parameter, piece in zip(found.shared, pieces, strict=True):
             expected = plain[task].get(names[id(parameter)], torch.zeros_like(parameter))
@@ -65,7 +65,7 @@ def test_accumulate_with_ones_is_the_sum_and_leaves_unreached_parameters_alone()
     expected = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
     for times in (1, 2):
-        task_gradients(model.losses(), model.shared()).accumulate(torch.ones(2, dtype=torch.float64))
+        Engine().differentiate(model.losses(), model.shared()).accumulate(torch.ones(2, dtype=torch.float64))
         got = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
         assert set(got) == set(expected)
         for name, gradient in got.items():
@@ -74,7 +74,7 @@ def test_accumulate_with_ones_is_the_sum_and_leaves_unreached_parameters_alone()
 
 def test_written_gradients_do_not_share_memory() -> None:
     a, b, w = (nn.Parameter(torch.ones(3)) for _ in range(3))
-    task_gradients({"x": (a + b + w).sum(), "y": w.sum()}, [w]).accumulate(torch.ones(2, dtype=torch.float64))
+    Engine().differentiate({"x": (a + b + w).sum(), "y": w.sum()}, [w]).accumulate(torch.ones(2, dtype=torch.float64))
     a.grad.add_(5)
     assert b.grad.tolist() == [1, 1, 1]
     assert w.grad.tolist() == [2, 2, 2]
@@ -83,21 +83,21 @@ def test_written_gradients_do_not_share_memory() -> None:
 def test_tied_repeated_and_partly_reached_parameters() -> None:
     tied, only_b = nn.Parameter(torch.tensor([2.0])), nn.Parameter(torch.tensor([3.0]))
     losses = {"a": (tied * tied).sum(), "b": (tied * only_b).sum()}
-    found = task_gradients(losses, iter([tied, only_b, tied]))
-    assert found.jacobian.tolist() == [[4, 0], [3, 2]]
+    found = Engine().differentiate(losses, iter([tied, only_b, tied]))
+    assert found.jacobian().tolist() == [[4, 0], [3, 2]]
 
 
 def test_sparse_embedding() -> None:
     table = nn.Embedding(5, 2, sparse=True)
     losses = {"a": table(torch.tensor([1, 1])).sum(), "b": table(torch.tensor([4])).sum()}
-    found = task_gradients(losses, table.parameters())
-    assert found.jacobian.tolist() == [[0, 0, 2, 2, 0, 0, 0, 0, 0, 0], [0] * 8 + [1, 1]]
+    found = Engine().differentiate(losses, table.parameters())
+    assert found.jacobian().tolist() == [[0, 0, 2, 2, 0, 0, 0, 0, 0, 0], [0] * 8 + [1, 1]]
 
 
 def test_half_precision_rows_are_kept_in_float32() -> None:
     weight = nn.Parameter(torch.ones(4, dtype=torch.bfloat16))
-    found = task_gradients({"a": weight.sum(), "b": (2 * weight).sum()}, [weight])
-    assert found.jacobian.dtype == torch.float32
+    found = Engine().differentiate({"a": weight.sum(), "b": (2 * weight).sum()}, [weight])
+    assert found.jacobian().dtype == torch.float32
     found.accumulate(torch.tensor([1.0, 0.5], dtype=torch.float64))
     assert weight.grad.dtype == torch.bfloat16
     assert weight.grad.tolist() == [2] * 4
@@ -106,17 +106,17 @@ def test_half_precision_rows_are_kept_in_float32() -> None:
 def test_the_graph_can_be_kept_and_own_gradients_left_out() -> None:
     model = TwoHeads()
     losses = model.losses()
-    assert task_gradients(losses, model.shared(), retain_graph=True, with_own=False).own == ()
-    task_gradients(losses, model.shared())
+    assert Engine().differentiate(losses, model.shared(), retain_graph=True, with_own=False).own == ()
+    Engine().differentiate(losses, model.shared())
     with pytest.raises(RuntimeError, match="second time"):
-        task_gradients(losses, model.shared())
+        Engine().differentiate(losses, model.shared())
 
 
 def test_nothing_shared_is_an_empty_row() -> None:
     model = TwoHeads()
-    found = task_gradients(model.losses(), [])
-    assert found.jacobian.shape == (2, 0)
-    assert gramian(found.jacobian).tolist() == [[0, 0], [0, 0]]
+    found = Engine().differentiate(model.losses(), [])
+    assert found.jacobian().shape == (2, 0)
+    assert gramian(found.jacobian()).tolist() == [[0, 0], [0, 0]]
     assert len(found.own) == len([p for p in model.parameters() if p.requires_grad]) - 2
 
 
@@ -187,7 +187,7 @@ def test_what_is_no_parameter(shared: object, says: str) -> None:
 
 def test_shared_parameters_that_no_loss_reaches() -> None:
     with pytest.raises(ValueError, match=r"no loss reaches.*shared\[0\] \[3, 2\]"):
-        task_gradients({"a": W.sum()}, [nn.Parameter(torch.ones(3, 2))])
+        Engine().differentiate({"a": W.sum()}, [nn.Parameter(torch.ones(3, 2))])
 
 
 def test_losses_on_two_devices() -> None:
@@ -204,8 +204,8 @@ def test_engine_refuses_an_empty_chunk() -> None:
 def test_shared_parameters_that_no_loss_need_reach() -> None:
     unreached = nn.Parameter(torch.ones(3, 2))
     w = nn.Parameter(torch.ones(2))
-    found = task_gradients({"a": w.sum(), "b": 2 * w.sum()}, [unreached], allow_unreached=True)
-    assert found.jacobian.tolist() == [[0.0] * 6] * 2
+    found = Engine().differentiate({"a": w.sum(), "b": 2 * w.sum()}, [unreached], allow_unreached=True)
+    assert found.jacobian().tolist() == [[0.0] * 6] * 2
     found.accumulate(torch.ones(2, dtype=torch.float64))
     assert unreached.grad is None
     assert w.grad.tolist() == [3, 3]

@@ -1,21 +1,29 @@
 """One step's losses on their way back to the parameters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from polytask.gradients import Engine, TaskGradients, gramian, task_gradients
+from polytask.gradients import Engine, TaskGradients
 
 
 class BackwardPass:
-    """One step's losses on their way back: scaled, differentiated once, and their Gramian."""
+    """One step's losses on their way back: scaled, differentiated once, and their Gramian.
+
+    Args:
+        losses: task -> scalar loss.
+        watched: the parameters that J is over.
+        scaler: of mixed precision.
+        engine: how gradients are taken.
+        allow_unreached: whether the losses may reach none of them.
+    """
 
     def __init__(
         self,
         losses: Mapping[str, Tensor],
-        shared: Iterable[nn.Parameter],
+        watched: Sequence[nn.Parameter],
         scaler: torch.amp.GradScaler | None,
         engine: Engine,
         *,
@@ -23,9 +31,8 @@ class BackwardPass:
     ) -> None:
         self._scaler = scaler
         scaled = {name: self.scale(loss) for name, loss in losses.items()}
-        self._differentiate = partial(task_gradients, scaled, shared, allow_unreached=allow_unreached)
+        self._differentiate = partial(engine.differentiate, scaled, watched, allow_unreached=allow_unreached)
         self._factor = 1.0 if scaler is None else scaler.get_scale()
-        self._engine = engine
         self._gradients: TaskGradients | None = None
         self._gramian: Tensor | None = None
 
@@ -39,11 +46,29 @@ class BackwardPass:
         return self._gradients
 
     def gramian(self) -> Tensor:
-        """G of the unscaled gradients; a method that scales losses still needs the graph afterwards."""
+        """G of the unscaled gradients."""
         if self._gramian is None:
-            gradients = self._gradients or self._differentiate(retain_graph=True, with_own=False)
-            self._gramian = gramian(gradients.jacobian, self._engine.chunk) / self._factor**2
+            self._gramian = self._found().gramian() / self._factor**2
         return self._gramian
+
+    def jacobian(self) -> Tensor:
+        """J of the unscaled gradients."""
+        jacobian = self._found().jacobian()
+        return jacobian if self._factor == 1 else jacobian / self._factor
+
+    def sizes(self) -> list[int]:
+        """Coordinates of each parameter in J."""
+        return [parameter.numel() for parameter in self._found().shared]
+
+    def _found(self) -> TaskGradients:
+        # A method that scales losses still needs the graph afterwards.
+        if self._gradients is None:
+            self._gradients = self._differentiate(retain_graph=True, with_own=False)
+        return self._gradients
+
+    def accumulate_update(self, update: Tensor) -> None:
+        """Writes an update of the method's own, in the scaler's unit like everything else."""
+        self._found().accumulate_update(update * self._factor)
 
     def has_overflowed(self) -> bool:
         """Whether the scaler's factor was too large: its own business, no error."""

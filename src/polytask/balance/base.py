@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from polytask.balance.backward_pass import BackwardPass, weighted_sum
 from polytask.config import Choice, choose
 from polytask.errors import nearest
-from polytask.gradients import Engine, Signals, check_losses, loss_values
+from polytask.gradients import Direction, Engine, Signals, check_losses, loss_values
 
 
 class Balancer(nn.Module, ABC):
     """Weights for the tasks of a step, and the backward pass that uses them.
 
-    A concrete balancer is built as `TheBalancer(tasks, **settings)` and defines `forward(signals) ->
-    weights`; what it declares in `reads` is computed when it asks for it, and nothing else can be read. Its
-    state is buffers of one entry a task, made in the constructor, so that `state_dict` loads into a fresh
+    A concrete balancer is built as `TheBalancer(tasks, **settings)` and defines `forward(signals) -> weights` (or
+    a `Direction` of its own); what it declares in `reads` is computed when it asks for it, and nothing else can be
+    read. Its state is buffers of one entry a task, made in the constructor, so that `state_dict` loads into a fresh
     object; it joins no optimiser.
 
     A *loss* weight scales the whole task, head included, and costs one backward pass of the weighted sum. A
@@ -45,7 +45,7 @@ class Balancer(nn.Module, ABC):
         tensor([2.4000, 3.2000])
     """
 
-    #: What `forward` may read of a step beyond names and counters: "losses", "gramian".
+    #: What `forward` may read of a step beyond names and counters: "losses", "gramian", "jacobian", "probe".
     reads: ClassVar[frozenset[str]] = frozenset()
     #: Whether the weights scale losses (heads too) or the gradients of shared parameters only.
     scales: ClassVar[Literal["losses", "gradients"]]
@@ -91,10 +91,16 @@ class Balancer(nn.Module, ABC):
         return BALANCERS
 
     @abstractmethod
-    def forward(self, signals: Signals) -> Float[Tensor, " present"]:
-        """The weights of the tasks present, float64; called once a step, and the place to update own
-        state.
+    def forward(self, signals: Signals) -> Float[Tensor, " present"] | Direction:
+        """The weights of the tasks present, float64, or an update of the shared parameters; called once a step,
+        and the place to update own state.
         """
+
+    def watched(self, shared: Sequence[nn.Parameter]) -> Sequence[nn.Parameter]:
+        """The parameters that J and G are over: all shared ones, but for methods that scale losses and look at a
+        part of them.
+        """
+        return shared
 
     def loss_factors(self, index: Int[Tensor, " present"]) -> Float[Tensor, " present"] | None:
         """What each loss is multiplied by before it is differentiated, by methods whose gradient weights go
@@ -143,11 +149,12 @@ class Balancer(nn.Module, ABC):
         index = self._index(losses)
         factors = self.loss_factors(index)
         multiplied = losses if factors is None else _multiplied(losses, factors)
-        step = BackwardPass(multiplied, parameters, scaler, self.engine, allow_unreached=allow_unreached)
+        watched = self.watched(parameters)
+        step = BackwardPass(multiplied, watched, scaler, self.engine, allow_unreached=allow_unreached)
         values = loss_values(losses) if self.reads else torch.full((len(losses),), nan, dtype=torch.float64)
         gradients = step.differentiate(retain_graph=penalty is not None) if self.scales == "gradients" else None
-        weights = torch.ones_like(values)
-        if not ("gramian" in self.reads and step.has_overflowed()):
+        weights, update = torch.ones_like(values), None
+        if not (self.reads & {"gramian", "jacobian"} and step.has_overflowed()):
             known = [(scores or {}).get(name, nan) for name in losses]
             signals = Signals(
                 names=tuple(losses),
@@ -158,8 +165,12 @@ class Balancer(nn.Module, ABC):
                 reads=self.reads,
                 losses=values,
                 gramian=step.gramian,
+                jacobian=step.jacobian,
+                sizes=step.sizes,
             )
-            weights = self._checked(self(signals), len(losses))
+            found: Tensor | Direction = self(signals)
+            update = found.update if isinstance(found, Direction) else None
+            weights = self._checked(found.weights if isinstance(found, Direction) else found, len(losses))
             self.step += 1
         record = dict(zip(losses, (weights if factors is None else weights * factors).tolist(), strict=True))
         if gradients is None:
@@ -167,7 +178,10 @@ class Balancer(nn.Module, ABC):
             if total is not None:
                 step.scale(total).backward()
         else:
-            gradients.accumulate(weights)
+            if update is None:
+                gradients.accumulate(weights)
+            else:
+                step.accumulate_update(update)
             if penalty is not None and penalty.requires_grad:
                 step.scale(penalty).backward()
         return record
@@ -199,13 +213,14 @@ def _check_penalty(penalty: Tensor | None) -> None:
         raise ValueError(f"penalty is {penalty.detach()}, a finite scalar is wanted")
 
 
-def _listed(shared: Iterable[nn.Parameter], num_tasks: int) -> Iterable[nn.Parameter]:
-    """Shared parameters that can be read twice; a generator that an earlier step used up is refused."""
-    if not isinstance(shared, Iterator):
-        return shared
+def _listed(shared: Iterable[nn.Parameter], num_tasks: int) -> list[nn.Parameter]:
+    """Shared parameters as a list; a generator that an earlier step used up is refused."""
+    if isinstance(shared, (nn.Module, Tensor)):
+        wanted = "pass its parameters, shared=trunk.parameters()"
+        raise ValueError(f"shared is a {type(shared).__name__}: {wanted}")  # noqa: TRY004
     listed = list(shared)
     # Left alone, it would turn any method into a plain sum, in silence.
-    if not listed and num_tasks > 1:
+    if isinstance(shared, Iterator) and not listed and num_tasks > 1:
         raise ValueError(
             "shared is an iterator with nothing (left) in it: keep a list, "
             "shared = list(trunk.parameters()); if the tasks share nothing, shared=[]"

@@ -1,14 +1,9 @@
 """What each task asks of the shared weights; knows no task and no method."""
 
 from polytask.gradients.checks import check_losses, loss_values
-from polytask.gradients.engine import (
-    Engine,
-    TaskGradients,
-    cosines,
-    gramian,
-    task_gradients,
-)
+from polytask.gradients.engine import Engine
 from polytask.gradients.equal_cosines import equal_cosines
+from polytask.gradients.loop import cosines, gramian
 from polytask.gradients.signals import Signals, check_finite
 from polytask.gradients.solvers import (
     cone_projection,
@@ -20,8 +15,10 @@ from polytask.gradients.solvers import (
     solve_live,
 )
 from polytask.gradients.solvers_newton import Root, power_root
+from polytask.gradients.task_gradients import Direction, TaskGradients
 
 __all__ = [
+    "Direction",
     "Engine",
     "Root",
     "Signals",
@@ -40,5 +37,4 @@ __all__ = [
     "power_root",
     "shortest_combination",
     "solve_live",
-    "task_gradients",
 ]

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -19,9 +18,11 @@ class Signals:
         step: how many steps the balancer has seen before this one.
         epoch: counted by the caller; None where nobody counts.
         scores: last validation skill, NaN before the first.
-        reads: what the method declares: "losses", "gramian".
+        reads: what the method declares: "losses", "gramian", "jacobian".
         losses: detached, float64.
         gramian: computes G of the present tasks' gradients on the shared parameters.
+        jacobian: computes these gradients.
+        sizes: coordinates of each shared parameter, in the order in which J has them.
     """
 
     def __init__(
@@ -35,6 +36,8 @@ class Signals:
         reads: frozenset[str],
         losses: Float[Tensor, " present"],
         gramian: Callable[[], Float[Tensor, "present present"]],
+        jacobian: Callable[[], Float[Tensor, "present params"]] | None = None,
+        sizes: Callable[[], Sequence[int]] | None = None,
     ) -> None:
         self.names = tuple(names)
         self.index = index
@@ -45,6 +48,9 @@ class Signals:
         self._losses = losses
         self._compute_gramian = gramian
         self._gramian: Tensor | None = None
+        self._compute_jacobian = jacobian
+        self._jacobian: Tensor | None = None
+        self._compute_sizes = sizes
 
     @property
     def losses(self) -> Float[Tensor, " present"]:
@@ -66,6 +72,29 @@ class Signals:
             self._gramian = gramian
         return self._gramian
 
+    @property
+    def jacobian(self) -> Float[Tensor, "present params"]:
+        """J, one row a present task over the shared parameters, at least float32, where the parameters are; a row is
+        zero where its task does not reach a parameter. Not to be written to.
+
+        Raises:
+            ValueError: a task's gradient is not finite.
+        """
+        self._check("jacobian")
+        if self._jacobian is None:
+            assert self._compute_jacobian is not None, "a step gives J to a method that declares it"
+            jacobian = self._compute_jacobian()
+            check_rows_finite(jacobian, self.names)
+            self._jacobian = jacobian
+        return self._jacobian
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many coordinates of J belong to each shared parameter."""
+        self._check("jacobian")
+        assert self._compute_sizes is not None, "a step gives J to a method that declares it"
+        return tuple(self._compute_sizes())
+
     def _check(self, what: str) -> None:
         if what not in self._reads:
             declared = ", ".join(sorted(self._reads)) or "nothing"
@@ -74,8 +103,17 @@ class Signals:
 
 def check_finite(gramian: Float[Tensor, "present present"], names: Sequence[str]) -> None:
     """Raises ValueError that names the first task whose gradient is not finite (or has no finite square)."""
-    for name, is_finite in zip(names, torch.isfinite(gramian.diagonal()).tolist(), strict=True):
-        if not is_finite:
+    _name_the_first(gramian.diagonal().isfinite(), names)
+
+
+def check_rows_finite(jacobian: Float[Tensor, "present params"], names: Sequence[str]) -> None:
+    """As `check_finite`, of the rows themselves."""
+    _name_the_first(jacobian.isfinite().all(dim=1), names)
+
+
+def _name_the_first(is_finite: Bool[Tensor, " present"], names: Sequence[str]) -> None:
+    for name, is_fine in zip(names, is_finite.tolist(), strict=True):
+        if not is_fine:
             raise ValueError(
                 f"task {name!r}: its gradient on the shared parameters is not finite: "
                 "lower the learning rate, or look at operations like sqrt and log at 0"

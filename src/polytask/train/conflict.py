@@ -6,7 +6,7 @@ from itertools import combinations
 
 from torch import Tensor
 
-from polytask.gradients import cosines, gramian, task_gradients
+from polytask.gradients import Engine, cosines
 from polytask.model import Model
 from polytask.tasks import Task
 from polytask.train.step import Step, task_losses
@@ -31,8 +31,8 @@ def gradient_cosines(model: Model, steps: list[Step], tasks: Mapping[str, Task])
         losses = {name: found[name] for name in tasks if name in found}
         if len(losses) < 2:
             return {}
-        gradients = task_gradients(losses, shared, with_own=False, allow_unreached=True)
-        table = cosines(gramian(gradients.jacobian))
+        gradients = Engine().differentiate(losses, shared, with_own=False, allow_unreached=True)
+        table = cosines(gradients.gramian())
     finally:
         model.train(was_training)
     names = list(gradients.names)
