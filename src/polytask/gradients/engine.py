@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from polytask.gradients.by_layers import by_layers
 from polytask.gradients.checks import check_losses, trainable_parameters
-from polytask.gradients.loop import by_loop
 from polytask.gradients.task_gradients import TaskGradients
 
 
@@ -69,7 +69,7 @@ class Engine:
         """
         check_losses(losses)
         trainable = trainable_parameters(shared)
-        found = by_loop(losses, trainable, retain_graph=retain_graph, with_own=with_own)
+        found = by_layers(losses, trainable, retain_graph=retain_graph, with_own=with_own, chunk=self.chunk)
         if not allow_unreached:
             _check_reached(found)
         return found

@@ -1,0 +1,67 @@
+"""Which way is cheaper: a cost model, fitted by `benchmarks/gradient_paths.py`.
+
+Not a calibration at run time: the clock would then decide how numbers are rounded, and no run could be repeated bit
+for bit.
+"""
+
+from collections.abc import Iterable
+
+from polytask.gradients.graph import Node
+
+#: What moving one number costs, in multiplications of a matrix product.
+MOVED = 8
+#: Nodes that `torch.vmap` takes for all tasks at once at least as fast as one after another.
+BATCHED = frozenset(
+    {
+        "AddBackward0",
+        "AddmmBackward0",
+        "CatBackward0",
+        "DivBackward0",
+        "DivBackward1",
+        "EluBackward0",
+        "ExpandBackward0",
+        "GeluBackward0",
+        "LeakyReluBackward0",
+        "MeanBackward1",
+        "MmBackward0",
+        "MulBackward0",
+        "NativeDropoutBackward0",
+        "NegBackward0",
+        "ReluBackward0",
+        "ReshapeAliasBackward0",
+        "SelectBackward0",
+        "SiluBackward0",
+        "SigmoidBackward0",
+        "SliceBackward0",
+        "StackBackward0",
+        "SubBackward0",
+        "SumBackward1",
+        "TBackward0",
+        "TanhBackward0",
+        "TransposeBackward0",
+        "UnbindBackward0",
+        "UnsafeSplitBackward0",
+        "UnsafeViewBackward0",
+        "UnsqueezeBackward0",
+        "ViewBackward0",
+        "torch::autograd::AccumulateGrad",
+    }
+)
+#: Below so many tasks the loop has less to do than `torch.vmap` to prepare.
+LEAST_BATCHED = 4
+
+
+def keeps_outputs(tasks: int, examples: int, inputs: int, outputs: int) -> bool:
+    """Whether a linear layer's Gramian is cheaper from what it saw than from a gradient of its weight a task."""
+    from_outputs = (
+        examples * examples * (inputs + tasks * outputs)  # AAᵀ, and that times δ
+        + examples * outputs * (inputs + tasks * tasks)  # the update, and the products
+        + 2 * MOVED * tasks * examples * outputs
+    )
+    explicit = tasks * inputs * outputs * (examples + tasks + 3 * MOVED)
+    return from_outputs < explicit
+
+
+def is_batched(tasks: int, nodes: Iterable[Node]) -> bool:
+    """Whether the tasks' gradients pass these nodes side by side."""
+    return tasks >= LEAST_BATCHED and all(node.name() in BATCHED for node in nodes)

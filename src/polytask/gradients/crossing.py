@@ -1,0 +1,118 @@
+"""One backward pass through the tasks' own parts, whatever their number is.
+
+Own parts are disjoint, so the gradients of all losses travel side by side; hooks take each task's apart where it
+crosses into the shared part.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import GradientEdge
+
+from polytask.gradients.graph import SHARED, Crossing, Edge, Node, StepGraph
+
+#: Shared edge -> the gradient of each task's loss there, None where it does not cross.
+Crossed = dict[Edge, list[Tensor | None]]
+
+
+def cross(
+    graph: StepGraph, losses: Mapping[str, Tensor], own: Sequence[Tensor], *, retain_graph: bool
+) -> tuple[Crossed, list[tuple[Tensor, Tensor]]]:
+    """Takes every task's gradient to where it crosses.
+
+    Args:
+        graph: of the losses.
+        losses: the scalars.
+        own: leaves whose gradients are wanted too.
+        retain_graph: keep the own parts of the graph.
+
+    Returns:
+        The gradients at the crossings, and those of the own leaves.
+    """
+    found: Crossed = {}
+    outputs = []
+    for task, (loss, (node, slot)) in enumerate(zip(losses.values(), graph.roots, strict=True)):
+        if graph.owner[node] == SHARED:  # the loss itself is part of another
+            _put(found, (node, slot), task, torch.ones_like(loss), len(losses))
+        else:
+            outputs.append(loss)
+
+    def take(node: Node, leaving: Sequence[Crossing]) -> Callable[[Any, Any], None]:
+        def hook(inputs: Sequence[Tensor | None], _: Any) -> None:
+            for crossing in leaving:
+                gradient = inputs[crossing.slot]
+                if gradient is not None:
+                    _put(found, crossing.edge, crossing.task, gradient, len(losses))
+
+        return hook
+
+    with hooked(graph, take) as edges:
+        inputs = [*own, *(GradientEdge(*edge) for edge in edges)]
+        gradients = _grad(outputs, inputs, retain_graph=retain_graph)
+    # autograd may hand out one tensor for several leaves, or an expanded one.
+    pairs = [(leaf, g.clone()) for leaf, g in zip(own, gradients, strict=False) if g is not None]
+    return found, pairs
+
+
+def weighted(
+    graph: StepGraph,
+    losses: Mapping[str, Tensor],
+    leaves: Sequence[Tensor],
+    weights: Sequence[float],
+    *,
+    retain_graph: bool,
+) -> list[Tensor | None]:
+    """The gradients of Σ w_i L_i below the crossings and of Σ L_i above them, in one pass."""
+
+    def scale(node: Node, leaving: Sequence[Crossing]) -> Callable[[Any, Any], tuple[Tensor | None, ...]]:
+        def hook(inputs: Sequence[Tensor | None], _: Any) -> tuple[Tensor | None, ...]:
+            changed = list(inputs)
+            for crossing in leaving:
+                gradient = changed[crossing.slot]
+                if gradient is not None:
+                    changed[crossing.slot] = gradient * weights[crossing.task]
+            return tuple(changed)
+
+        return hook
+
+    starts = [
+        torch.full_like(loss, weights[task] if graph.owner[node] == SHARED else 1.0)
+        for task, (loss, (node, _)) in enumerate(zip(losses.values(), graph.roots, strict=True))
+    ]
+    with hooked(graph, scale):
+        return list(
+            torch.autograd.grad(list(losses.values()), leaves, starts, retain_graph=retain_graph, allow_unused=True)
+        )
+
+
+@contextmanager
+def hooked(
+    graph: StepGraph, make: Callable[[Node, Sequence[Crossing]], Callable[[Any, Any], Any]]
+) -> Iterator[list[Edge]]:
+    """Hooks on the nodes that gradients leave the own parts from; gives the edges that they go to."""
+    leaving: dict[Node, list[Crossing]] = {}
+    edges: dict[Edge, None] = {}
+    for crossing in graph.crossings():
+        leaving.setdefault(crossing.node, []).append(crossing)
+        edges.setdefault(crossing.edge)
+    handles = [node.register_hook(make(node, crossings)) for node, crossings in leaving.items()]
+    try:
+        yield list(edges)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _put(found: Crossed, edge: Edge, task: int, gradient: Tensor, num_tasks: int) -> None:
+    row = found.setdefault(edge, [None] * num_tasks)
+    held = row[task]
+    row[task] = gradient if held is None else held + gradient
+
+
+def _grad(outputs: list[Tensor], inputs: list[Any], *, retain_graph: bool) -> Sequence[Tensor | None]:
+    if not outputs or not inputs:
+        return []
+    return torch.autograd.grad(outputs, inputs, retain_graph=retain_graph, allow_unused=True)

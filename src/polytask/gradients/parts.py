@@ -1,0 +1,176 @@
+"""The tasks' gradients on one shared parameter, in the form that is cheapest to keep.
+
+Each part knows its share of the Gramian, its rows of J, and any weighted sum of them. For a linear layer
+y = xWᵀ the gradient of task t is δ_tᵀA, with A the layer's inputs and δ_t the gradient at its outputs, so that
+⟨δ_tᵀA, δ_sᵀA⟩ = ⟨AAᵀδ_t, δ_s⟩: nothing of the size of W is formed for a task.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+#: Coordinates that are summed in the rows' own precision; the blocks' sums are added in float64. The rounding of a
+#: float32 product grows with its length, to 1e-4 over a million.
+BLOCK = 4096
+
+
+class Part(ABC):
+    """The tasks' gradients on one parameter."""
+
+    @abstractmethod
+    def gramian(self) -> Float[Tensor, "tasks tasks"]:
+        """The parameter's share of G, float64, on its device."""
+
+    @abstractmethod
+    def rows(self) -> Float[Tensor, "tasks size"]:
+        """The parameter's columns of J."""
+
+    @abstractmethod
+    def combined(self, weights: Float[Tensor, " tasks"]) -> Tensor:
+        """Σ w_t g_t, of the parameter's shape."""
+
+
+@dataclass(frozen=True)
+class Explicit(Part):
+    """The rows themselves, [tasks, *shape of the parameter]."""
+
+    gradients: Float[Tensor, "tasks ..."]
+
+    def gramian(self) -> Float[Tensor, "tasks tasks"]:
+        """The rows' products."""
+        return products(self.rows(), self.rows())
+
+    def rows(self) -> Float[Tensor, "tasks size"]:
+        """Flattened."""
+        return self.gradients.flatten(1)
+
+    def combined(self, weights: Float[Tensor, " tasks"]) -> Tensor:
+        """One product."""
+        rows = self.rows()
+        return (weights.to(rows) @ rows).view(self.gradients.shape[1:])
+
+
+@dataclass(frozen=True)
+class Product(Part):
+    """δ_tᵀA of one or more linear layers with the same weight: what they saw, one below the other.
+
+    Attributes:
+        inputs: A.
+        outputs: δ_t.
+        is_transposed: whether the parameter is [outputs, inputs], as `nn.Linear` keeps it.
+    """
+
+    inputs: Float[Tensor, "examples in"]
+    outputs: Float[Tensor, "tasks examples out"]
+    is_transposed: bool
+
+    def gramian(self) -> Float[Tensor, "tasks tasks"]:
+        """⟨AAᵀδ_t, δ_s⟩."""
+        turned = torch.matmul(self.inputs @ self.inputs.T, self.outputs)
+        return products(turned.flatten(1), self.outputs.flatten(1))
+
+    def rows(self) -> Float[Tensor, "tasks size"]:
+        """δ_tᵀA, or its transpose."""
+        if self.is_transposed:
+            return torch.matmul(self.outputs.transpose(1, 2), self.inputs).flatten(1)
+        return torch.matmul(self.inputs.T, self.outputs).flatten(1)
+
+    def combined(self, weights: Float[Tensor, " tasks"]) -> Tensor:
+        """One product of matrices for all tasks."""
+        mixed = torch.tensordot(weights.to(self.outputs), self.outputs, 1)
+        return mixed.T @ self.inputs if self.is_transposed else self.inputs.T @ mixed
+
+
+@dataclass(frozen=True)
+class Lookup(Part):
+    """Rows of an embedding: only those that were looked up.
+
+    Attributes:
+        gradients: of the rows at `places`.
+        places: which rows of the parameter were looked up, each once.
+        num_rows: of the parameter.
+    """
+
+    gradients: Float[Tensor, "tasks places width"]
+    places: Int[Tensor, " places"]
+    num_rows: int
+
+    def gramian(self) -> Float[Tensor, "tasks tasks"]:
+        """Only where something was looked up."""
+        flat = self.gradients.flatten(1)
+        return products(flat, flat)
+
+    def rows(self) -> Float[Tensor, "tasks size"]:
+        """Zero where nothing was looked up."""
+        tasks, _, width = self.gradients.shape
+        full = self.gradients.new_zeros(tasks, self.num_rows, width)
+        full[:, self.places] = self.gradients
+        return full.flatten(1)
+
+    def combined(self, weights: Float[Tensor, " tasks"]) -> Tensor:
+        """Dense, like every gradient here."""
+        full = self.gradients.new_zeros(self.num_rows, self.gradients.shape[2])
+        full[self.places] = torch.tensordot(weights.to(self.gradients), self.gradients, 1)
+        return full
+
+
+@dataclass(frozen=True)
+class Forgotten(Part):
+    """Rows that were too many to keep: their products remain, and a backward pass that can be taken again.
+
+    Attributes:
+        products: the share of G.
+        again: the parameter's gradient of Σ w_t L_t.
+    """
+
+    products: Float[Tensor, "tasks tasks"]
+    again: Callable[[Float[Tensor, " tasks"]], Tensor]
+
+    def gramian(self) -> Float[Tensor, "tasks tasks"]:
+        """As it was when the rows were there."""
+        return self.products
+
+    def rows(self) -> Float[Tensor, "tasks size"]:
+        """A pass a task."""
+        tasks = len(self.products)
+        return torch.stack([self.again(one).flatten() for one in torch.eye(tasks, dtype=torch.float64)])
+
+    def combined(self, weights: Float[Tensor, " tasks"]) -> Tensor:
+        """One pass."""
+        return self.again(weights)
+
+
+def products(left: Float[Tensor, "tasks size"], right: Float[Tensor, "tasks size"]) -> Float[Tensor, "tasks tasks"]:
+    """⟨left_t, right_s⟩: blocks in the rows' own precision, their sum in float64."""
+    tasks, size = left.shape
+    whole = size - size % BLOCK
+    total = left[:, whole:] @ right[:, whole:].T
+    # Apple's GPUs have no float64.
+    total = total.cpu().double() if left.device.type == "mps" else total.double()
+    if whole:
+        blocks = [side[:, :whole].view(tasks, -1, BLOCK).transpose(0, 1) for side in (left, right)]
+        total += torch.bmm(blocks[0], blocks[1].transpose(1, 2)).to(total).sum(dim=0)
+    return total
+
+
+def lookup(
+    indices: Int[Tensor, " ..."], outputs: Float[Tensor, "tasks ... width"], num_rows: int, padding: int
+) -> Lookup:
+    """The part of an embedding from what was looked up and the gradients there; `padding` has none."""
+    flat, gradients = indices.flatten(), outputs.flatten(1, -2)
+    if padding >= 0:
+        kept = flat != padding
+        flat, gradients = flat[kept], gradients[:, kept]
+    places, where = flat.unique(return_inverse=True)
+    tasks, _, width = gradients.shape
+    summed = gradients.new_zeros(tasks, len(places), width).index_add_(1, where, gradients)
+    return Lookup(summed, places, num_rows)
+
+
+def stacked(pieces: Sequence[Tensor], dim: int) -> Tensor:
+    """One below the other; the piece itself where it is alone."""
+    return pieces[0] if len(pieces) == 1 else torch.cat(list(pieces), dim=dim)
