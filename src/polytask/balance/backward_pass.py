@@ -1,12 +1,12 @@
 """One step's losses on their way back to the parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from polytask.gradients import Engine, TaskGradients
+from polytask.gradients import Engine, TaskGradients, weighted_backward
 
 
 class BackwardPass:
@@ -17,6 +17,7 @@ class BackwardPass:
         watched: the parameters that J is over.
         scaler: of mixed precision.
         engine: how gradients are taken.
+        features: what the tasks' own parts read, for gradients at the representation.
         allow_unreached: whether the losses may reach none of them.
     """
 
@@ -26,12 +27,16 @@ class BackwardPass:
         watched: Sequence[nn.Parameter],
         scaler: torch.amp.GradScaler | None,
         engine: Engine,
+        features: Tensor | Sequence[Tensor] | None,
         *,
         allow_unreached: bool,
     ) -> None:
         self._scaler = scaler
         scaled = {name: self.scale(loss) for name, loss in losses.items()}
-        self._differentiate = partial(engine.differentiate, scaled, watched, allow_unreached=allow_unreached)
+        self._differentiate = partial(
+            engine.differentiate, scaled, watched, features=features, allow_unreached=allow_unreached
+        )
+        self._weigh = partial(weighted_backward, scaled, watched, allow_unreached=allow_unreached)
         self._factor = 1.0 if scaler is None else scaler.get_scale()
         self._gradients: TaskGradients | None = None
         self._gramian: Tensor | None = None
@@ -44,6 +49,10 @@ class BackwardPass:
         """The gradients of every task, which the Gramian then is of."""
         self._gradients = self._differentiate(retain_graph=retain_graph)
         return self._gradients
+
+    def accumulate_weighted(self, weights: Sequence[float], *, retain_graph: bool) -> None:
+        """Jᵀw for weights that are known beforehand: one pass."""
+        self._weigh(weights=weights, retain_graph=retain_graph)
 
     def gramian(self) -> Tensor:
         """G of the unscaled gradients."""
@@ -76,16 +85,21 @@ class BackwardPass:
         return is_scaled and not bool(self.gramian().isfinite().all())
 
 
-def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float], penalty: Tensor | None) -> Tensor | None:
-    """Σ w_i L_i + penalty, in the order of `losses`; a weight of 1 multiplies nothing.
+def backward_weighted_losses(
+    losses: Mapping[str, Tensor],
+    weights: Mapping[str, float],
+    penalty: Tensor | None,
+    scale: Callable[[Tensor], Tensor],
+) -> None:
+    """Adds the gradient of Σ w_i L_i + penalty to every `.grad`: one pass that starts with w_i at each loss.
 
     A loss of weight 0 is left out, so that what it alone reaches has no gradient, not one of zeros that weight
-    decay or momentum would act beside. None where nothing is left.
+    decay or momentum would act beside.
     """
-    terms = [loss if weights[n] == 1.0 else loss * weights[n] for n, loss in losses.items() if weights[n] != 0.0]
+    terms = [(loss, weights[name]) for name, loss in losses.items() if weights[name] != 0.0]
     if penalty is not None and penalty.requires_grad:
-        terms.append(penalty)
-    total: Tensor | None = None
-    for term in terms:
-        total = term if total is None else total + term
-    return total
+        terms.append((penalty, 1.0))
+    if terms:
+        # A weight beyond the loss's type belongs to a loss near its other end, and the product has to be finite.
+        starts = [torch.full_like(loss, weight) for loss, weight in terms]
+        torch.autograd.backward([scale(loss) for loss, _ in terms], starts)

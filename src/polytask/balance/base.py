@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from math import nan
 from typing import Any, ClassVar, Literal, Self
 
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from polytask.balance.backward_pass import BackwardPass, weighted_sum
+from polytask.balance.backward_pass import BackwardPass, backward_weighted_losses
 from polytask.config import Choice, choose
 from polytask.errors import nearest
 from polytask.gradients import Direction, Engine, Signals, check_losses, loss_values
@@ -61,7 +62,11 @@ class Balancer(nn.Module, ABC):
     #: Degree of the update in the gradients: those of c · J give c^degree times the update.
     degree: float = 1.0
 
+    #: The levels of the engine at which the method is what it says, with what it loses there told by its page.
+    levels: ClassVar[frozenset[Literal["exact", "representation"]]] = frozenset({"exact", "representation"})
+
     step: Tensor
+    kept: Tensor
 
     def __init__(
         self, tasks: Sequence[str], generator: torch.Generator | None = None, *, engine: Engine = Engine()
@@ -75,7 +80,10 @@ class Balancer(nn.Module, ABC):
         if repeated or not self.tasks:
             reason = f"{repeated[0]!r} is there twice" if repeated else "there are none"
             raise ValueError(f"{type(self).__name__}: tasks={list(self.tasks)}: {reason}; name each task once")
+        self._check_engine(engine)
         self.engine = engine
+        #: The last weights, for the steps between two solutions.
+        self.register_buffer("kept", torch.full((len(self.tasks),), nan, dtype=torch.float64))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     @classmethod
@@ -113,6 +121,7 @@ class Balancer(nn.Module, ABC):
         losses: Mapping[str, Tensor],
         *,
         shared: Iterable[nn.Parameter],
+        features: Tensor | Sequence[Tensor] | None = None,
         scaler: torch.amp.GradScaler | None = None,
         epoch: int | None = None,
         scores: Mapping[str, float] | None = None,
@@ -126,6 +135,8 @@ class Balancer(nn.Module, ABC):
                 out; its state stays as it is.
             shared: the parameters that at least two tasks share. Methods that scale losses do not look at
                 them.
+            features: what the tasks' own parts read, at level "representation"; found where the tasks' graphs meet
+                if not given. Not looked at otherwise.
             scaler: multiplies the losses before they are differentiated (float16). Weights are those of the
                 unscaled gradients; when these overflow, all weights are 1, so that the scaler sees it and
                 skips the step.
@@ -150,41 +161,78 @@ class Balancer(nn.Module, ABC):
         factors = self.loss_factors(index)
         multiplied = losses if factors is None else _multiplied(losses, factors)
         watched = self.watched(parameters)
-        step = BackwardPass(multiplied, watched, scaler, self.engine, allow_unreached=allow_unreached)
+        step = BackwardPass(multiplied, watched, scaler, self.engine, features, allow_unreached=allow_unreached)
         values = loss_values(losses) if self.reads else torch.full((len(losses),), nan, dtype=torch.float64)
-        gradients = step.differentiate(retain_graph=penalty is not None) if self.scales == "gradients" else None
-        weights, update = torch.ones_like(values), None
-        if not (self.reads & {"gramian", "jacobian"} and step.has_overflowed()):
-            known = [(scores or {}).get(name, nan) for name in losses]
-            signals = Signals(
-                names=tuple(losses),
-                index=index,
-                step=int(self.step),
-                epoch=epoch,
-                scores=torch.tensor(known, dtype=torch.float64),
-                reads=self.reads,
-                losses=values,
-                gramian=step.gramian,
-                jacobian=step.jacobian,
-                sizes=step.sizes,
-            )
-            found: Tensor | Direction = self(signals)
-            update = found.update if isinstance(found, Direction) else None
-            weights = self._checked(found.weights if isinstance(found, Direction) else found, len(losses))
+        write: Callable[[], None] | None = None
+        if self._is_between(index):
+            weights = self.kept[index]
             self.step += 1
-        record = dict(zip(losses, (weights if factors is None else weights * factors).tolist(), strict=True))
-        if gradients is None:
-            total = weighted_sum(losses, record, penalty)
-            if total is not None:
-                step.scale(total).backward()
+            if self.scales == "gradients":
+                write = partial(step.accumulate_weighted, weights.tolist(), retain_graph=penalty is not None)
         else:
-            if update is None:
-                gradients.accumulate(weights)
-            else:
-                step.accumulate_update(update)
+            gradients = step.differentiate(retain_graph=penalty is not None) if self.scales == "gradients" else None
+            known = [(scores or {}).get(name, nan) for name in losses]
+            weights, update = self._solved(step, tuple(losses), index, values, epoch, known)
+            if update is not None:
+                write = partial(step.accumulate_update, update)
+            elif gradients is not None:
+                write = partial(gradients.accumulate, weights)
+        record = dict(zip(losses, (weights if factors is None else weights * factors).tolist(), strict=True))
+        if write is None:
+            backward_weighted_losses(losses, record, penalty, step.scale)
+        else:
+            write()
             if penalty is not None and penalty.requires_grad:
                 step.scale(penalty).backward()
         return record
+
+    def _solved(
+        self,
+        step: BackwardPass,
+        names: tuple[str, ...],
+        index: Int[Tensor, " present"],
+        values: Float[Tensor, " present"],
+        epoch: int | None,
+        scores: Sequence[float],
+    ) -> tuple[Float[Tensor, " present"], Float[Tensor, " params"] | None]:
+        """This step's weights, and an update of the method's own; all 1 where the scaler's factor was too large."""
+        if self.reads & {"gramian", "jacobian"} and step.has_overflowed():
+            return torch.ones_like(values), None
+        signals = Signals(
+            names=names,
+            index=index,
+            step=int(self.step),
+            epoch=epoch,
+            scores=torch.tensor(scores, dtype=torch.float64),
+            reads=self.reads,
+            losses=values,
+            gramian=step.gramian,
+            jacobian=step.jacobian,
+            sizes=step.sizes,
+        )
+        found: Tensor | Direction = self(signals)
+        weights = self._checked(found.weights if isinstance(found, Direction) else found, len(names))
+        self.step += 1
+        if self.engine.every > 1:
+            self.kept[index] = weights
+        return weights, found.update if isinstance(found, Direction) else None
+
+    def _is_between(self, index: Int[Tensor, " present"]) -> bool:
+        """Whether this step uses the last weights: none is missing, and it is not yet time for new ones."""
+        every = self.engine.every
+        if every == 1 or "gramian" not in self.reads or int(self.step) % every == 0:
+            return False
+        return not bool(self.kept[index].isnan().any())
+
+    def _check_engine(self, engine: Engine) -> None:
+        name = type(self).__name__
+        if engine.level not in self.levels:
+            raise ValueError(
+                f"{name}: level={engine.level!r}, but it reads single coordinates of the shared parameters' gradients: "
+                "level='exact'"
+            )
+        if engine.every > 1 and "jacobian" in self.reads:
+            raise ValueError(f"{name}: every={engine.every}, but it needs the gradients of every step: every=1")
 
     def _index(self, losses: Mapping[str, Tensor]) -> Tensor:
         for name in losses:

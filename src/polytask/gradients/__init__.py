@@ -1,7 +1,7 @@
 """What each task asks of the shared weights; knows no task and no method."""
 
 from polytask.gradients.checks import check_losses, loss_values
-from polytask.gradients.engine import Engine
+from polytask.gradients.engine import Engine, weighted_backward
 from polytask.gradients.equal_cosines import equal_cosines
 from polytask.gradients.loop import cosines, gramian
 from polytask.gradients.signals import Signals, check_finite
@@ -37,4 +37,5 @@ __all__ = [
     "power_root",
     "shortest_combination",
     "solve_live",
+    "weighted_backward",
 ]

@@ -14,11 +14,11 @@ from torch.autograd.graph import GradientEdge
 
 from polytask.gradients.cost import is_batched, keeps_outputs
 from polytask.gradients.crossing import cross
-from polytask.gradients.graph import SHARED, Node, StepGraph, edge_of
-from polytask.gradients.layers import Embedding, Layer, Linear, recognise
-from polytask.gradients.parts import Explicit, Forgotten, Part
+from polytask.gradients.graph import SHARED, Edge, Node, StepGraph, edge_of
+from polytask.gradients.layers import Bias, Consumers, Embedding, Layer, Linear, recognise
+from polytask.gradients.parts import MOST_FEW, Explicit, Few, Forgotten, Part, products
 from polytask.gradients.task_gradients import Own, TaskGradients, row_dtype
-from polytask.gradients.trunk import Trunk
+from polytask.gradients.trunk import Rows, Trunk, filled, stack, weighted
 
 
 class Layers(TaskGradients):
@@ -39,10 +39,15 @@ class Layers(TaskGradients):
     @torch.no_grad()
     def gramian(self) -> Float[Tensor, "tasks tasks"]:
         """The parts' products, summed in float64."""
-        total = torch.zeros(len(self.names), len(self.names), dtype=torch.float64)
-        found = [part.gramian() for part in self._parts if part is not None]
-        if found:
-            total = torch.stack(found).sum(dim=0).cpu()
+        known = [part for part in self._parts if part is not None]
+        small = [part.rows() for part in known if part.is_small]
+        found = [part.gramian() for part in known if not part.is_small]
+        if small:  # together, since each product costs a dozen calls
+            rows = torch.cat(small, dim=1)
+            found.append(products(rows, rows))
+        if not found:
+            return torch.zeros(len(self.names), len(self.names), dtype=torch.float64)
+        total = torch.stack(found).sum(dim=0).cpu()
         return (total + total.T) / 2 * self._scale * self._scale[:, None]
 
     @torch.no_grad()
@@ -72,7 +77,7 @@ def by_layers(
     with_own: bool,
     chunk: int | None,
     batched: bool | None = None,
-    products: bool | None = None,
+    by_products: bool | None = None,
 ) -> Layers:
     """The tasks' gradients; changes no `.grad`.
 
@@ -83,12 +88,12 @@ def by_layers(
         with_own: also the gradients of all other leaves.
         chunk: at most so many numbers of J at once.
         batched: whether tasks pass the shared part side by side; the cost model decides where not given.
-        products: whether linear layers keep what they saw; likewise.
+        by_products: whether linear layers keep what they saw; likewise.
     """
     graph = StepGraph(losses, shared)
     crossed, own = cross(graph, losses, graph.own_leaves() if with_own else [], retain_graph=retain_graph)
     inner = graph.inner_leaves() if with_own else []
-    plan = _Plan(graph, shared, Trunk(crossed, len(losses)), batched, products)
+    plan = _Plan(graph, shared, Trunk(crossed, len(losses)), batched, by_products)
     parts = plan.parts(chunk, retain_graph=retain_graph or bool(inner))
     if inner:
         own += plan.plain(inner, retain_graph=retain_graph)
@@ -104,33 +109,38 @@ class _Plan:
         shared: Sequence[Tensor],
         trunk: Trunk,
         batched: bool | None,
-        products: bool | None,
+        by_products: bool | None,
     ) -> None:
         self.shared, self.trunk = shared, trunk
         self.edges = trunk.edges(graph.ends())
         self.leaf_edges = graph.leaf_edges
         consumers = graph.consumers()
-        self.layers: list[Layer | None] = []
-        self.explicit: list[int] = []
-        for k, (parameter, edge) in enumerate(zip(shared, graph.leaf_edges, strict=True)):
-            uses = consumers.get(edge, ())
-            turned = [(node, 0) for node, _ in uses if node.name() == "TBackward0"]
-            is_crossed = any(e in trunk.entering for e in (edge, *turned))
-            layer = None if is_crossed else recognise(parameter, edge, consumers)
-            if isinstance(layer, Linear) and not self._keeps(layer, parameter, products):
-                layer = None
-            self.layers.append(layer)
-            if layer is None and uses:
-                self.explicit.append(k)
+        self.layers = [
+            self._layer(p, edge, consumers, by_products) for p, edge in zip(shared, graph.leaf_edges, strict=True)
+        ]
+        # What leaves no matrix to its outputs is not worth them: a bias alone is as cheap explicitly.
+        matrices = {node for layer in self.layers if isinstance(layer, Linear) for node in layer.nodes}
+        self.layers = [None if isinstance(la, Bias) and not matrices.issuperset(la.nodes) else la for la in self.layers]
+        self.explicit = [
+            k
+            for k, (layer, edge) in enumerate(zip(self.layers, graph.leaf_edges, strict=True))
+            if layer is None and consumers.get(edge)
+        ]
         untouched = {n for layer in self.layers if isinstance(layer, Embedding) for n in layer.nodes}
         below = (n for n, task in graph.owner.items() if task == SHARED and n not in untouched)
         self.is_batched = is_batched(trunk.num_tasks, below) if batched is None else batched
 
-    def _keeps(self, layer: Linear, parameter: Tensor, products: bool | None) -> bool:
-        if products is not None:
-            return products
+    def _layer(self, parameter: Tensor, edge: Edge, consumers: Consumers, by_products: bool | None) -> Layer | None:
+        """The parameter's layer, where its outputs are cheaper than its gradients."""
+        turned = [(node, 0) for node, _ in consumers.get(edge, ()) if node.name() == "TBackward0"]
+        if any(e in self.trunk.entering for e in (edge, *turned)):
+            return None
+        layer = recognise(parameter, edge, consumers)
+        if not isinstance(layer, Linear) or by_products is True:
+            return layer
         outputs, inputs = parameter.shape if layer.is_transposed else parameter.shape[::-1]
-        return keeps_outputs(self.trunk.num_tasks, layer.num_examples(), inputs, outputs)
+        is_cheaper = keeps_outputs(self.trunk.num_tasks, layer.num_examples(), inputs, outputs)
+        return layer if is_cheaper and by_products is None else None
 
     def parts(self, chunk: int | None, *, retain_graph: bool) -> list[Part | None]:
         """The part of each parameter; None where no task reaches it."""
@@ -150,7 +160,7 @@ class _Plan:
                 parts[k] = part if is_kept or part is None else Forgotten(part.gramian(), self._again(k))
         for k, edge in enumerate(self.leaf_edges):
             if k not in self.explicit and edge in self.trunk.entering:
-                parts[k] = self._explicit(k, None)
+                parts[k] = self._explicit(k, [])
         return parts
 
     def _groups(self, chunk: int | None) -> Iterator[list[int]]:
@@ -166,14 +176,19 @@ class _Plan:
             held += size
         yield group
 
-    def _from_layers(self, parts: list[Part | None], outputs: Mapping[Node, Tensor | None]) -> None:
+    def _from_layers(self, parts: list[Part | None], outputs: Mapping[Node, Rows]) -> None:
+        together = {node: stack(rows) for node, rows in outputs.items()}
         for k, layer in enumerate(self.layers):
             if layer is not None:
-                parts[k] = layer.part([outputs.get(node) for node in layer.nodes])
+                parts[k] = layer.part([together.get(node) for node in layer.nodes])
 
-    def _explicit(self, k: int, rows: Tensor | None) -> Part | None:
+    def _explicit(self, k: int, rows: Rows) -> Part | None:
+        dtype = row_dtype([self.shared[k]])
         direct = self.trunk.entering.get(self.leaf_edges[k])
-        found = [r.to(row_dtype([self.shared[k]])) for r in (rows, direct) if r is not None]
+        if direct is None and self.trunk.num_tasks <= MOST_FEW:
+            pieces = filled(rows)
+            return None if pieces is None else Few([g.to(dtype) for g in pieces])
+        found = [r.to(dtype) for r in (stack(rows), None if direct is None else stack(direct)) if r is not None]
         return Explicit(found[0] if len(found) == 1 else found[0] + found[1]) if found else None
 
     def _again(self, k: int) -> Any:
@@ -196,7 +211,8 @@ class _Plan:
         found = self.trunk.mixed(scaled, self.edges, leaves, retain_graph=retain_graph)
         for k, leaf in enumerate(leaves):
             direct = self.trunk.entering.get(edge_of(leaf))
-            if direct is not None:
-                entered, passed = torch.tensordot(scaled.to(direct), direct, 1), found[k]
+            entered = None if direct is None else weighted(direct, scaled)
+            if entered is not None:
+                passed = found[k]
                 found[k] = entered if passed is None else passed + entered
         return found

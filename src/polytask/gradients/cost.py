@@ -10,6 +10,8 @@ from polytask.gradients.graph import Node
 
 #: What moving one number costs, in multiplications of a matrix product.
 MOVED = 8
+#: What a multiplication costs in products of the examples with each other, which are small and square.
+SQUARE = 1.3
 #: Nodes that `torch.vmap` takes for all tasks at once at least as fast as one after another.
 BATCHED = frozenset(
     {
@@ -49,12 +51,19 @@ BATCHED = frozenset(
 )
 #: Below so many tasks the loop has less to do than `torch.vmap` to prepare.
 LEAST_BATCHED = 4
+#: Few tasks with at most so many numbers in J are taken by the loop: there is nothing to save.
+LOOPED = 2**17
+
+
+def is_looped(tasks: int, numbers: int) -> bool:
+    """Whether a pass a task from the losses is cheaper than taking the graph apart; `numbers` of J in all."""
+    return tasks < LEAST_BATCHED and numbers <= LOOPED
 
 
 def keeps_outputs(tasks: int, examples: int, inputs: int, outputs: int) -> bool:
     """Whether a linear layer's Gramian is cheaper from what it saw than from a gradient of its weight a task."""
     from_outputs = (
-        examples * examples * (inputs + tasks * outputs)  # AAᵀ, and that times δ
+        SQUARE * examples * examples * (inputs + tasks * outputs)  # AAᵀ, and that times δ
         + examples * outputs * (inputs + tasks * tasks)  # the update, and the products
         + 2 * MOVED * tasks * examples * outputs
     )

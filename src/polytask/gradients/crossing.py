@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from polytask.gradients.graph import SHARED, Crossing, Edge, Node, StepGraph
+from polytask.gradients.task_gradients import add_gradient
 
 #: Shared edge -> the gradient of each task's loss there, None where it does not cross.
 Crossed = dict[Edge, list[Tensor | None]]
@@ -57,15 +58,10 @@ def cross(
     return found, pairs
 
 
-def weighted(
-    graph: StepGraph,
-    losses: Mapping[str, Tensor],
-    leaves: Sequence[Tensor],
-    weights: Sequence[float],
-    *,
-    retain_graph: bool,
-) -> list[Tensor | None]:
-    """The gradients of Σ w_i L_i below the crossings and of Σ L_i above them, in one pass."""
+def backward_weighted(
+    graph: StepGraph, losses: Mapping[str, Tensor], weights: Sequence[float], *, retain_graph: bool
+) -> None:
+    """Adds the gradient of Σ w_i L_i below the crossings, and of Σ L_i above them, to `.grad`: one pass."""
 
     def scale(node: Node, leaving: Sequence[Crossing]) -> Callable[[Any, Any], tuple[Tensor | None, ...]]:
         def hook(inputs: Sequence[Tensor | None], _: Any) -> tuple[Tensor | None, ...]:
@@ -78,14 +74,19 @@ def weighted(
 
         return hook
 
+    inner = graph.inner_leaves()
+    if inner:  # shared in fact, not by declaration: the plain sum
+        plain = torch.autograd.grad(list(losses.values()), inner, retain_graph=True, allow_unused=True)
     starts = [
         torch.full_like(loss, weights[task] if graph.owner[node] == SHARED else 1.0)
         for task, (loss, (node, _)) in enumerate(zip(losses.values(), graph.roots, strict=True))
     ]
+    leaves = [*graph.own_leaves(), *graph.reached_leaves()] if inner else None
     with hooked(graph, scale):
-        return list(
-            torch.autograd.grad(list(losses.values()), leaves, starts, retain_graph=retain_graph, allow_unused=True)
-        )
+        torch.autograd.backward(list(losses.values()), starts, retain_graph=retain_graph, inputs=leaves)
+    for leaf, gradient in zip(inner, plain if inner else (), strict=True):
+        if gradient is not None:
+            add_gradient(leaf, gradient.clone())
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """How the gradients of a step are taken: the settings, and the way that they choose."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +8,11 @@ from torch import Tensor, nn
 
 from polytask.gradients.by_layers import by_layers
 from polytask.gradients.checks import check_losses, trainable_parameters
+from polytask.gradients.cost import is_looped
+from polytask.gradients.crossing import backward_weighted
+from polytask.gradients.graph import StepGraph
+from polytask.gradients.loop import by_loop
+from polytask.gradients.representation import at_representation
 from polytask.gradients.task_gradients import TaskGradients
 
 
@@ -45,6 +50,7 @@ class Engine:
         *,
         retain_graph: bool = False,
         with_own: bool = True,
+        features: Tensor | Sequence[Tensor] | None = None,
         allow_unreached: bool = False,
     ) -> TaskGradients:
         """The gradients of each loss with respect to everything it reaches; changes no `.grad`.
@@ -54,11 +60,14 @@ class Engine:
             shared: the parameters the tasks share. Frozen ones are left out; repeated ones count once.
             retain_graph: keep the graph for another backward pass.
             with_own: also the gradients of parameters that are not in `shared`.
+            features: at level "representation", what the tasks' own parts read; found where the tasks' graphs meet
+                if not given. Not looked at otherwise.
             allow_unreached: whether the losses may reach none of `shared`; J is then zero.
 
         Raises:
             ValueError: a loss that cannot be differentiated, or shared parameters none of which any loss reaches
-                (unless allowed); names the task or the parameter.
+                (unless allowed); tasks that do not read one representation (at that level); names the task or the
+                parameter.
 
         Example:
             >>> import torch
@@ -69,14 +78,62 @@ class Engine:
         """
         check_losses(losses)
         trainable = trainable_parameters(shared)
-        found = by_layers(losses, trainable, retain_graph=retain_graph, with_own=with_own, chunk=self.chunk)
+        found: TaskGradients
+        # One task alone meets nobody; its own pass is one pass anyway.
+        if self.level == "representation" and len(losses) > 1:
+            at = _tensors(features)
+            found = at_representation(losses, trainable, at, retain_graph=retain_graph, with_own=with_own)
+        elif is_looped(len(losses), len(losses) * sum(p.numel() for p in trainable)):
+            found = by_loop(losses, trainable, retain_graph=retain_graph, with_own=with_own)
+        else:
+            found = by_layers(losses, trainable, retain_graph=retain_graph, with_own=with_own, chunk=self.chunk)
         if not allow_unreached:
-            _check_reached(found)
+            _check_reached(trainable, found.reached)
         return found
 
 
-def _check_reached(found: TaskGradients) -> None:
-    if found.shared and not any(found.reached):
-        shapes = ", ".join(f"shared[{k}] {list(p.shape)}" for k, p in enumerate(found.shared[:3]))
-        more = f", … ({len(found.shared)} in all)" if len(found.shared) > 3 else ""
+def weighted_backward(
+    losses: Mapping[str, Tensor],
+    shared: Iterable[nn.Parameter],
+    weights: Sequence[float],
+    *,
+    retain_graph: bool = False,
+    allow_unreached: bool = False,
+) -> None:
+    """Adds Jᵀw to `.grad` of the shared parameters, and to that of all others their plain gradient, in one pass.
+
+    Raises:
+        ValueError: as `Engine.differentiate`.
+
+    Example:
+        >>> import torch
+        >>> w, head = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor(3.0))
+        >>> weighted_backward({"a": w * head, "b": w**2}, [w], [10.0, 1.0])
+        >>> w.grad, head.grad
+        (tensor(32.), tensor(1.))
+    """
+    check_losses(losses)
+    trainable = trainable_parameters(shared)
+    graph = StepGraph(losses, trainable)
+    if not allow_unreached:
+        reached = {id(leaf) for leaf in graph.reached_leaves()}
+        _check_reached(trainable, [id(p) in reached for p in trainable])
+    backward_weighted(graph, losses, weights, retain_graph=retain_graph)
+
+
+def _tensors(features: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
+    if features is None:
+        return []
+    found = [features] if isinstance(features, Tensor) else list(features)
+    for k, feature in enumerate(found):
+        if not isinstance(feature, Tensor) or not feature.requires_grad:
+            what = f"a {type(feature).__name__}" if not isinstance(feature, Tensor) else "a tensor without a graph"
+            raise ValueError(f"features[{k}] is {what}: pass what the trunk gave, features=trunk(inputs)")
+    return found
+
+
+def _check_reached(shared: Sequence[Tensor], reached: Sequence[bool]) -> None:
+    if shared and not any(reached):
+        shapes = ", ".join(f"shared[{k}] {list(p.shape)}" for k, p in enumerate(shared[:3]))
+        more = f", … ({len(shared)} in all)" if len(shared) > 3 else ""
         raise ValueError(f"no loss reaches any of the shared parameters ({shapes}{more}): are they the trunk's?")

@@ -74,6 +74,11 @@ class StepGraph:
         shared = (node for node, task in self.owner.items() if task == SHARED and node not in known)
         return [leaf for node in shared if (leaf := _leaf(node)) is not None]
 
+    def reached_leaves(self) -> list[Tensor]:
+        """The shared leaves that some task reaches."""
+        reached = {edge for edges in self.below.values() for edge in edges}
+        return [leaf for edge in self.leaf_edges if edge in reached and (leaf := _leaf(edge[0])) is not None]
+
     def ends(self) -> frozenset[Edge]:
         """The edges of all leaves."""
         return frozenset((node, 0) for node in self.owner if _leaf(node) is not None)

@@ -16,10 +16,17 @@ from torch import Tensor
 #: Coordinates that are summed in the rows' own precision; the blocks' sums are added in float64. The rounding of a
 #: float32 product grows with its length, to 1e-4 over a million.
 BLOCK = 4096
+#: At most so many rows are multiplied pair by pair.
+MOST_FEW = 3
+#: Parameters of at most so many numbers are multiplied together.
+SMALL = 2**14
 
 
 class Part(ABC):
     """The tasks' gradients on one parameter."""
+
+    #: Whether its rows are short enough to be copied beside those of others.
+    is_small: bool = False
 
     @abstractmethod
     def gramian(self) -> Float[Tensor, "tasks tasks"]:
@@ -40,6 +47,11 @@ class Explicit(Part):
 
     gradients: Float[Tensor, "tasks ..."]
 
+    @property
+    def is_small(self) -> bool:  # type: ignore[override]
+        """By the parameter's size."""
+        return self.gradients[0].numel() <= SMALL
+
     def gramian(self) -> Float[Tensor, "tasks tasks"]:
         """The rows' products."""
         return products(self.rows(), self.rows())
@@ -52,6 +64,39 @@ class Explicit(Part):
         """One product."""
         rows = self.rows()
         return (weights.to(rows) @ rows).view(self.gradients.shape[1:])
+
+
+@dataclass(frozen=True)
+class Few(Part):
+    """The rows of few tasks as they came: multiplied pair by pair, which copies nothing."""
+
+    gradients: Sequence[Tensor]
+
+    @property
+    def is_small(self) -> bool:  # type: ignore[override]
+        """By the parameter's size."""
+        return self.gradients[0].numel() <= SMALL
+
+    def gramian(self) -> Float[Tensor, "tasks tasks"]:
+        """The rows' products."""
+        flat = [gradient.reshape(1, -1) for gradient in self.gradients]
+        total = flat[0].new_zeros(len(flat), len(flat), dtype=torch.float64)
+        for k, row in enumerate(flat):
+            for j in range(k + 1):
+                total[k, j] = total[j, k] = products(row, flat[j])[0, 0]
+        return total
+
+    def rows(self) -> Float[Tensor, "tasks size"]:
+        """One below the other."""
+        return torch.stack(list(self.gradients)).flatten(1)
+
+    def combined(self, weights: Float[Tensor, " tasks"]) -> Tensor:
+        """Row by row."""
+        first, *others = self.gradients
+        total = first * float(weights[0])
+        for weight, gradient in zip(weights[1:].tolist(), others, strict=True):
+            total.add_(gradient, alpha=weight)
+        return total
 
 
 @dataclass(frozen=True)
@@ -70,7 +115,13 @@ class Product(Part):
 
     def gramian(self) -> Float[Tensor, "tasks tasks"]:
         """⟨AAᵀδ_t, δ_s⟩."""
-        turned = torch.matmul(self.inputs @ self.inputs.T, self.outputs)
+        alike = self.inputs @ self.inputs.T
+        if self.outputs.device.type == "cpu":  # faster one by one than batched
+            turned = torch.empty_like(self.outputs)
+            for given, result in zip(self.outputs, turned, strict=True):
+                torch.mm(alike, given, out=result)
+        else:
+            turned = torch.matmul(alike, self.outputs)
         return products(turned.flatten(1), self.outputs.flatten(1))
 
     def rows(self) -> Float[Tensor, "tasks size"]:
@@ -154,6 +205,16 @@ def products(left: Float[Tensor, "tasks size"], right: Float[Tensor, "tasks size
     if whole:
         blocks = [side[:, :whole].view(tasks, -1, BLOCK).transpose(0, 1) for side in (left, right)]
         total += torch.bmm(blocks[0], blocks[1].transpose(1, 2)).to(total).sum(dim=0)
+    return total
+
+
+def piecewise_products(rows: Sequence[Tensor]) -> Float[Tensor, "tasks tasks"]:
+    """⟨g_t, g_s⟩ of tensors that lie apart: brought together piece by piece, so that each is read once."""
+    flat = [row.reshape(-1) for row in rows]
+    total = torch.zeros(len(rows), len(rows), dtype=torch.float64)
+    for pieces in zip(*(row.split(2 * BLOCK) for row in flat), strict=True):
+        block = torch.stack(pieces)
+        total += (block @ block.T).cpu().double()
     return total
 
 

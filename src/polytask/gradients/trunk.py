@@ -1,6 +1,7 @@
 """A backward pass a task through the shared part, one after another or side by side."""
 
 from collections.abc import Sequence
+from math import frexp, isfinite, isnan
 from typing import Any
 
 import torch
@@ -10,55 +11,64 @@ from torch.autograd.graph import GradientEdge
 
 from polytask.gradients.crossing import Crossed
 from polytask.gradients.graph import Edge
+from polytask.gradients.task_gradients import dense
+
+#: [tasks, *shape], or one by one with None where a task's gradient does not reach.
+Rows = Tensor | Sequence[Tensor | None]
+#: Sums of squares between its inverse and this are as good as any: nothing over- or underflows on the way.
+SAFE = 1e20
 
 
 class Trunk:
     """What the tasks' gradients are where they enter the shared part, and how they go on from there.
 
-    Every task's are scaled by a power of two to about 1, so that no square over- or underflows on the way; `scale`
-    undoes it.
+    Where some are very large or small, every task's are scaled by a power of two to about 1, so that no square over-
+    or underflows on the way; `scale` undoes it.
 
     Args:
         crossed: shared edge -> gradient of each task there.
         num_tasks: how many there are.
 
     Attributes:
-        entering: shared edge -> [tasks, *shape], zero where a task does not cross.
+        entering: shared edge -> each task's, None where a task does not cross.
         scale: what each task's gradients were divided by, float64 on the CPU.
     """
 
     def __init__(self, crossed: Crossed, num_tasks: int) -> None:
-        self.is_crossed = {edge: [g is not None for g in row] for edge, row in crossed.items()}
-        stacks = {edge: _stack(row) for edge, row in crossed.items()}
-        self.scale = _scale(list(stacks.values()), num_tasks)
-        inverse = 1 / self.scale
-        self.entering: dict[Edge, Tensor] = {}
-        for edge, rows in stacks.items():
-            # In the widest type: what half precision cannot hold would become 0.
-            factors = inverse.to(device=rows.device, dtype=torch.float32 if rows.dtype.itemsize < 4 else rows.dtype)
-            self.entering[edge] = (rows * factors.view(-1, *[1] * (rows.ndim - 1))).to(rows.dtype)
         self.num_tasks = num_tasks
+        self.entering = {edge: row for edge, row in crossed.items() if any(g is not None for g in row)}
+        self.scale = torch.ones(num_tasks, dtype=torch.float64)
+        if not self._is_safe():
+            self.scale = _scale(list(self.entering.values()), num_tasks)
+            self.entering = {edge: _divided(row, self.scale.tolist()) for edge, row in self.entering.items()}
+
+    def _is_safe(self) -> bool:
+        """Whether the squares of all that enters are well within what its numbers can hold."""
+        known = [g for row in self.entering.values() for g in row if g is not None and not g.is_sparse]
+        if not known:
+            return True
+        squares = torch.stack(torch._foreach_norm(known)).double() ** 2
+        return bool(((squares > 1 / SAFE) & (squares < SAFE)).all())
 
     def edges(self, leaves: frozenset[Edge]) -> list[Edge]:
         """Where gradients go on: all edges but the leaves, where they end."""
         return [edge for edge in self.entering if edge not in leaves]
 
-    def each(
-        self, edges: Sequence[Edge], inputs: Sequence[Any], *, is_batched: bool, retain_graph: bool
-    ) -> list[Tensor | None]:
-        """[tasks, *shape] gradients at every input, scaled; None where no task reaches it."""
+    def each(self, edges: Sequence[Edge], inputs: Sequence[Any], *, is_batched: bool, retain_graph: bool) -> list[Rows]:
+        """Every task's gradient at every input, scaled."""
         if not edges or not inputs:
-            return [None] * len(inputs)
+            return [[None] * self.num_tasks] * len(inputs)
         if is_batched:
-            rows = [self.entering[edge] for edge in edges]
-            return _grad(edges, inputs, rows, retain_graph=retain_graph, is_grads_batched=True)
+            rows = [known(stack(self.entering[edge])) for edge in edges]
+            together = _grad(edges, inputs, rows, retain_graph=retain_graph, is_grads_batched=True)
+            return [[None] * self.num_tasks if g is None else g for g in together]
         found = []
         for task in range(self.num_tasks):
-            own = [edge for edge in edges if self.is_crossed[edge][task]]
+            own = [(edge, g) for edge in edges if (g := self.entering[edge][task]) is not None]
             keep = retain_graph or task < self.num_tasks - 1
-            rows = [self.entering[edge][task] for edge in own]
-            found.append(_grad(own, inputs, rows, retain_graph=keep) if own else [None] * len(inputs))
-        return [_stack(row) if any(g is not None for g in row) else None for row in zip(*found, strict=True)]
+            places, rows = [edge for edge, _ in own], [g for _, g in own]
+            found.append(_grad(places, inputs, rows, retain_graph=keep) if own else [None] * len(inputs))
+        return list(zip(*found, strict=True))
 
     def mixed(
         self, weights: Float[Tensor, " tasks"], edges: Sequence[Edge], inputs: Sequence[Any], *, retain_graph: bool
@@ -66,8 +76,42 @@ class Trunk:
         """The scaled gradients' sum with these weights, in one pass."""
         if not edges or not inputs:
             return [None] * len(inputs)
-        rows = [torch.tensordot(weights.to(r), r, 1) for r in (self.entering[edge] for edge in edges)]
+        rows = [known(weighted(self.entering[edge], weights)) for edge in edges]
         return _grad(edges, inputs, rows, retain_graph=retain_graph)
+
+
+def filled(rows: Rows) -> list[Tensor] | None:
+    """One by one, zero where a task's gradient does not reach; None where none does. Sparse ones become dense."""
+    if isinstance(rows, Tensor):
+        return list(rows)
+    first = next((g for g in rows if g is not None), None)
+    if first is None:
+        return None
+    empty = torch.zeros_like(first) if any(g is None for g in rows) else first
+    return [dense(empty if g is None else g) for g in rows]
+
+
+def stack(rows: Rows) -> Tensor | None:
+    """[tasks, *shape], zero where a task's gradient does not reach; None where none does."""
+    if isinstance(rows, Tensor):
+        return rows
+    pieces = filled(rows)
+    return None if pieces is None else torch.stack(pieces)
+
+
+def weighted(rows: Sequence[Tensor | None], weights: Float[Tensor, " tasks"]) -> Tensor | None:
+    """Σ w_t g_t; None where there is none."""
+    total: Tensor | None = None
+    for weight, row in zip(weights.tolist(), rows, strict=True):
+        if row is not None:
+            total = dense(row) * weight if total is None else total.add_(dense(row), alpha=weight)
+    return total
+
+
+def known(rows: Tensor | None) -> Tensor:
+    """Rows of an edge that some task crosses."""
+    assert rows is not None, "only edges that some task crosses are kept"
+    return rows
 
 
 def _grad(
@@ -77,20 +121,16 @@ def _grad(
     return list(torch.autograd.grad(outputs, list(inputs), rows, allow_unused=True, **settings))
 
 
-def _stack(row: Sequence[Tensor | None]) -> Tensor:
-    """One below the other; zeros where a task has none. Sparse ones become dense."""
-    known = next(g for g in row if g is not None)
-    empty = torch.zeros_like(known) if any(g is None for g in row) else known
-    pieces = [empty if g is None else g for g in row]
-    return torch.stack([g.to_dense() if g.is_sparse else g for g in pieces])
+def _divided(row: Sequence[Tensor | None], scale: Sequence[float]) -> list[Tensor | None]:
+    return [None if g is None else g / factor for g, factor in zip(row, scale, strict=True)]
 
 
-def _scale(stacks: Sequence[Tensor], num_tasks: int) -> Float[Tensor, " tasks"]:
+def _scale(entering: Sequence[Sequence[Tensor | None]], num_tasks: int) -> Float[Tensor, " tasks"]:
     """The power of two above the largest entry; 1 where that is 0 or not finite."""
-    largest = torch.zeros(num_tasks, dtype=torch.float64)
-    for rows in stacks:
-        if rows.numel():
-            found = rows.flatten(1).abs().amax(dim=1).cpu().double()
-            largest = torch.where(found.isnan(), found, torch.maximum(largest, found))
-    exponent = torch.frexp(largest).exponent.double()
-    return torch.where(largest.isfinite() & (largest > 0), torch.exp2(exponent), 1.0)
+    largest = [0.0] * num_tasks
+    for row in entering:
+        for task, gradient in enumerate(row):
+            if gradient is not None and gradient.numel():
+                found = float(dense(gradient).abs().amax())
+                largest[task] = found if isnan(found) else max(largest[task], found)
+    return torch.tensor([2.0 ** frexp(m)[1] if isfinite(m) and m > 0 else 1.0 for m in largest], dtype=torch.float64)

@@ -1,0 +1,100 @@
+"""The tasks' gradients at the shared representation: one backward pass through the shared part for all of them."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polytask.gradients.crossing import cross
+from polytask.gradients.graph import StepGraph, edge_of
+from polytask.gradients.parts import piecewise_products
+from polytask.gradients.task_gradients import Own, TaskGradients
+from polytask.gradients.trunk import Trunk, filled
+
+
+class AtRepresentation(TaskGradients):
+    """Gradients with respect to what the tasks' own parts read; angles and lengths are those of the representation."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        shared: Sequence[Tensor],
+        own: Own,
+        graph: StepGraph,
+        trunk: Trunk,
+        *,
+        retain_graph: bool,
+    ) -> None:
+        consumers = graph.consumers()
+        super().__init__(names, shared, [edge in consumers for edge in graph.leaf_edges], own)
+        self._trunk = trunk
+        self._retain_graph = retain_graph
+
+    @torch.no_grad()
+    def gramian(self) -> Float[Tensor, "tasks tasks"]:
+        """Z Zᵀ, with the gradients of a task over the batch as its row of Z."""
+        total = torch.zeros(len(self.names), len(self.names), dtype=torch.float64)
+        for entering in self._trunk.entering.values():
+            total += piecewise_products(filled(entering) or []).cpu()
+        return total * self._trunk.scale * self._trunk.scale[:, None]
+
+    def jacobian(self) -> Float[Tensor, "tasks params"]:
+        """Not taken at this level."""
+        raise ValueError("level='representation' takes no gradients of the shared parameters: use level='exact'")
+
+    def combined(self, weights: Float[Tensor, " tasks"]) -> list[Tensor | None]:
+        """One backward pass of Zᵀw, which frees the graph unless it is to be retained."""
+        known = [p for p, is_reached in zip(self.shared, self.reached, strict=True) if is_reached]
+        scaled = weights * self._trunk.scale
+        found = iter(self._mixed(scaled, known))
+        return [next(found) if is_reached else None for is_reached in self.reached]
+
+    def _mixed(self, scaled: Float[Tensor, " tasks"], leaves: Sequence[Tensor]) -> list[Tensor | None]:
+        return self._trunk.mixed(scaled, list(self._trunk.entering), leaves, retain_graph=self._retain_graph)
+
+
+def at_representation(
+    losses: Mapping[str, Tensor],
+    shared: Sequence[Tensor],
+    features: Sequence[Tensor],
+    *,
+    retain_graph: bool,
+    with_own: bool,
+) -> AtRepresentation:
+    """The tasks' gradients at `features`, or, where none are given, at the one tensor where the tasks' graphs meet.
+
+    Raises:
+        ValueError: the tasks do not meet in one tensor, or reach shared parameters past it; names task and parameter.
+    """
+    graph = StepGraph(losses, shared, features)
+    _check(graph, list(losses), shared, [edge_of(feature) for feature in features])
+    inner = graph.inner_leaves() if with_own else []
+    crossed, own = cross(graph, losses, graph.own_leaves() if with_own else [], retain_graph=retain_graph)
+    trunk = Trunk(crossed, len(losses))
+    if inner:
+        plain = trunk.mixed(trunk.scale, list(trunk.entering), inner, retain_graph=True)
+        own += [(leaf, g.clone()) for leaf, g in zip(inner, plain, strict=True) if g is not None]
+    return AtRepresentation(tuple(losses), shared, own, graph, trunk, retain_graph=retain_graph)
+
+
+def _check(graph: StepGraph, names: Sequence[str], shared: Sequence[Tensor], features: Sequence[object]) -> None:
+    leaves = graph.ends()
+    places = {edge: k for k, edge in enumerate(graph.leaf_edges)}
+    met: dict[object, set[int]] = {}
+    for crossing in graph.crossings():
+        name, edge = names[crossing.task], crossing.edge
+        if edge in leaves:
+            k = places.get(edge)
+            what = "a parameter that is not in shared" if k is None else f"shared[{k}] {list(shared[k].shape)}"
+            raise ValueError(
+                f"level='representation': task {name!r} reaches {what} past the representation; use level='exact'"
+            )
+        if features and edge not in features:
+            raise ValueError(f"level='representation': task {name!r} reaches the shared part past features")
+        met.setdefault(edge, set()).add(crossing.task)
+    if not features and (len(met) != 1 or any(len(tasks) < len(names) for tasks in met.values())):
+        raise ValueError(
+            f"level='representation': the tasks {', '.join(names)} do not read one and the same representation "
+            f"(their graphs meet in {len(met)} tensors): pass it, features=h, or use level='exact'"
+        )
