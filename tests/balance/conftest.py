@@ -7,15 +7,24 @@ import numpy as np
 import pytest
 import torch
 
-from polytask.balance import BALANCERS, Balancer, Signals
+from polytask.balance import BALANCERS, Balancer, Probe, Signals
 
 
 def take_step(balancer: Balancer, losses: Mapping[str, float], **more: Any) -> dict[str, float]:
-    """The weights for these losses; their gradients differ in length and direction."""
+    """The weights for these losses; their gradients differ in length and direction. The step then lowers each loss."""
     shared = torch.nn.Parameter(torch.zeros(len(balancer.tasks), 3, dtype=torch.float64))
     places = {name: balancer.tasks.index(name) for name in losses}
-    terms = {n: loss + (places[n] + 1) * shared[places[n]].sum() - shared.mean() for n, loss in losses.items()}
-    return balancer.backward(terms, shared=[shared], **more)
+
+    def terms() -> dict[str, torch.Tensor]:
+        return {n: loss + (places[n] + 1) * shared[places[n]].sum() - shared.mean() for n, loss in losses.items()}
+
+    if balancer.looks_ahead:
+        parameters = torch.nn.ParameterList([shared])
+        more["probe"] = Probe(parameters, losses=terms, validation=terms, learning_rate=0.1)
+    weights = balancer.backward(terms(), shared=[shared], **more)
+    if balancer.looks_after:
+        balancer.after_step({n: torch.tensor(loss * (1 - (places[n] + 1) / 10)) for n, loss in losses.items()})
+    return weights
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from polytask.balance import BALANCERS, CAGrad, PCGrad, Smooth
+from polytask.balance import BALANCERS, CAGrad, PCGrad, Probe, Smooth
 from polytask.config import ConfigError, Source, as_choice, constructors, plain, written
 
 SETTINGS = {
@@ -51,15 +51,19 @@ def test_it_reads_and_scales_what_the_other_one_does(name: str) -> None:
     assert (smooth.reads, smooth.scales) == (other.reads, other.scales)
     w = nn.Parameter(torch.ones(3, dtype=torch.float64))
     head = nn.Parameter(torch.ones(3, dtype=torch.float64))
-    terms = {task: (k + 1) * w[k] * head[k] for k, task in enumerate("abc")}
-    weights = smooth.backward(terms, shared=[w])
+
+    def losses() -> dict[str, torch.Tensor]:
+        return {task: (k + 1) * w[k] * head[k] for k, task in enumerate("abc")}
+
+    probe = Probe(nn.ParameterList([w, head]), losses=losses, validation=losses, learning_rate=0.1)
+    weights = smooth.backward(losses(), shared=[w], probe=probe)
     expected = [1.0, 1.0, 1.0] if other.scales == "gradients" else list(weights.values())
     found = [0.0, 0.0, 0.0] if head.grad is None else (head.grad / torch.tensor([1.0, 2.0, 3.0])).tolist()
     assert found == pytest.approx(expected)
 
 
 def test_only_the_default_of_the_class_is_known_before_it_is_built() -> None:
-    assert Smooth.reads == {"losses", "gramian"}
+    assert Smooth.reads == {"losses", "gramian", "probe"}
     assert around("mean", 0.9).reads == frozenset()
 
 

@@ -16,6 +16,7 @@ import polytask as pt
 from polytask.errors import ConfigError
 from polytask.experiment import Experiment, run
 from polytask.runs import read_checkpoint
+from polytask.train import TrainingError
 from polytask.yaml_file import read_yaml
 
 
@@ -126,7 +127,7 @@ def test_the_model_is_compiled_where_that_is_asked_for(fit, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
-@pytest.mark.parametrize("balancer", ["sum", "pcgrad"])
+@pytest.mark.parametrize("balancer", ["sum", "pcgrad", "famo", "auto_lambda"])
 def test_compiled(fit, houses, tmp_path, balancer):
     """In a process of its own: torch.compile cannot trace through the shape checks of these tests."""
     houses.to_csv(tmp_path / "d.csv", index=False)
@@ -285,6 +286,47 @@ def test_a_balancer_around_another_has_an_effect_where_that_one_has(houses, tmp_
     run(Experiment.read(values), data=houses, folder=tmp_path / "run", quiet=True, say=said.append)
     assert ("warning: balancer PCGrad has no effect: these tasks share no parameters" in said) == is_idle
     assert any("has no effect" in s for s in said) == is_idle
+
+
+@pytest.mark.parametrize(
+    ("balancer", "steers", "key"),
+    [
+        ("famo", False, "liubo2023"),
+        ("auto_lambda", True, "liushikun2022"),
+        ({"smooth": {"of": {"auto_lambda": {"primary": ["price"]}}}}, True, "liushikun2022"),
+    ],
+    ids=str,
+)
+def test_a_balancer_that_looks_at_losses_again(houses, tmp_path, balancer, steers, key):
+    said = []
+    values = {
+        "tasks": {"price": {"kind": "regression"}, "sold": {"kind": "classification"}},
+        "train": {"epochs": 2, "batch_size": 16},
+        "balancer": balancer,
+    }
+    trained = run(Experiment.read(values), data=houses, folder=tmp_path / "run", quiet=True, say=said.append)
+    warned = "warning: balancer AutoLambda lets the validation rows steer the training: judge it by the test rows"
+    assert (warned in said) == steers
+    assert f"{{{key}," in trained.cite()
+    weights = trained.history[["weights.price", "weights.sold"]].to_numpy()
+    assert (weights[0] != weights[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("balancer", "error", "says"),
+    [
+        ({"auto_lambda": {"primary": ["prize"]}}, ConfigError, "unknown task 'prize' in primary; did you mean 'price'"),
+        (
+            {"famo": {"minimums": {"price": 5.0, "sold": 0.0}}},
+            TrainingError,
+            "epoch 1, step 1: famo: the loss of task 'price' is .*, below its minimum 5: say how low it can get",
+        ),
+    ],
+    ids=str,
+)
+def test_looks_that_cannot_be(fit, balancer, error, says):
+    with pytest.raises(error, match=says):
+        fit(balancer=balancer)
 
 
 @pytest.mark.parametrize("balancer", ["dtp", {"achievement": {"mean": "arithmetic"}}])

@@ -33,11 +33,19 @@ def test_the_gramian_is_computed_once_and_only_on_demand() -> None:
     assert (seen.names, seen.step, seen.epoch, seen.index.tolist()) == (("a", "b"), 5, None, [2, 0])
 
 
-@pytest.mark.parametrize(("reads", "what"), [((), "losses"), (("losses",), "gramian"), (("gramian",), "losses")])
+@pytest.mark.parametrize(
+    ("reads", "what"), [((), "losses"), (("losses",), "gramian"), (("gramian",), "losses"), (("losses",), "probe")]
+)
 def test_what_is_not_declared_cannot_be_read(reads: tuple[str, ...], what: str) -> None:
     seen = signals(frozenset(reads), torch.eye(2, dtype=torch.float64), [])
     with pytest.raises(AttributeError, match=f"add '{what}' to its `reads`"):
         getattr(seen, what)
+
+
+def test_a_probe_that_nobody_made() -> None:
+    seen = signals(frozenset({"probe"}), torch.eye(2, dtype=torch.float64), [])
+    with pytest.raises(ValueError, match=r"looks ahead: make a Probe before the forward pass .* probe=Probe\("):
+        seen.probe  # noqa: B018
 
 
 def test_a_gradient_that_is_not_finite_names_its_task() -> None:

@@ -13,7 +13,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from torch import Tensor, nn
 
-from polytask.balance import BALANCERS
+from polytask.balance import BALANCERS, Balancer, Probe
 from polytask.balance.from_gramian.cagrad import conflict_averse
 from polytask.balance.from_gramian.epo import adjustments
 from polytask.balance.from_gramian.gradvac import turned
@@ -99,16 +99,26 @@ ROWS = [
         "losses stand as preferred: best sum, by hand",
     ),
     ("cosine_gate", {"main": "a"}, "J2", [1, 0], "the cosine is -.447"),
+    ("famo", {}, "J2", [0.2, 0.8], "k z/L with z = 1/2, k = 1 / (.25 + 1)"),
+    ("famo", {"minimums": [1.0, 0.0]}, "J2", [1 / 3, 2 / 3], "both z over L - minimum: .5, 1"),
+    ("auto_lambda", {}, "J2", [0.1001, 0.1001], "the slopes are -η(9 - 3), -η(5 - 3); Adam's first step is its rate"),
     ("smooth", {"of": "pcgrad"}, "J2", [4 / 3, 1.6], "the first step is the other balancer's"),
 ]
 
 
-def backward(balancer: object, jacobian: list[list[float]], losses: list[float], **more: object) -> tuple[list, Tensor]:
+def backward(
+    balancer: Balancer, jacobian: list[list[float]], losses: list[float], **more: object
+) -> tuple[list, Tensor]:
     """Weights and the shared gradient of losses with these values and gradients."""
     shared = nn.Parameter(torch.zeros(len(jacobian[0]), dtype=torch.float64))
     rows = torch.tensor(jacobian, dtype=torch.float64)
-    terms = {name: row @ shared + loss for name, row, loss in zip("abc", rows, losses, strict=False)}
-    return list(balancer.backward(terms, shared=[shared], **more).values()), shared.grad
+
+    def terms() -> dict[str, Tensor]:
+        return {name: row @ shared + loss for name, row, loss in zip("abc", rows, losses, strict=False)}
+
+    if balancer.looks_ahead:
+        more["probe"] = Probe(nn.ParameterList([shared]), losses=terms, validation=terms, learning_rate=0.1)
+    return list(balancer.backward(terms(), shared=[shared], **more).values()), shared.grad
 
 
 @pytest.mark.parametrize(("name", "settings", "gradients", "expected", "source"), ROWS)
@@ -288,6 +298,27 @@ def test_penalty_coefficients_from_a_tasks_own_past() -> None:
     backward(balancer, J2, [2.0, 0.5])
     assert backward(balancer, J2, [4.0, 0.25])[0] == pytest.approx([2, 1])  # expected: 2, .5
     assert backward(balancer, J2, [4.5, 0.75])[0] == pytest.approx([1.5, 2])  # expected: 3, .375
+
+
+def test_famo_after_its_first_step() -> None:
+    """L = (2, .5), then (1.8, .49): slope .021289, -.021289 by hand; Adam's first step has the length of its rate."""
+    balancer = BALANCERS["famo"](["a", "b"], decay=0.0)
+    backward(balancer, J2, [2.0, 0.5])
+    balancer.after_step({"a": torch.tensor(1.8), "b": torch.tensor(0.49)})
+    assert (balancer.adam.mean * 10).tolist() == pytest.approx([0.021289, -0.021289], abs=1e-6)
+    assert balancer.logits.tolist() == pytest.approx([-0.025, 0.025], abs=1e-7)
+    share = torch.tensor([0.487503, 0.512497], dtype=torch.float64)
+    weights, _ = backward(balancer, J2, [2.0, 0.5])
+    expected = share / torch.tensor([2.0, 0.5])
+    assert weights == pytest.approx((expected / expected.sum()).tolist(), abs=1e-6)
+
+
+def test_auto_lambda_by_hand() -> None:
+    """L_val = g_b·θ at any θ, so d = g_b and the slopes are -η G_ab, -η G_bb = .3, -.5 at η = .1."""
+    balancer = BALANCERS["auto_lambda"](["a", "b"], primary=["b"], learning_rate=0.01)
+    weights, _ = backward(balancer, J2, [2.0, 0.5])
+    assert (balancer.adam.mean * 10).tolist() == pytest.approx([0.3, -0.5])
+    assert weights == pytest.approx([0.09, 0.11])
 
 
 def test_smooth_in_its_second_step() -> None:

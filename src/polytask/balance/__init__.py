@@ -40,10 +40,12 @@ from polytask.balance.from_losses import (
     Uncertainty,
     UncertaintyRevised,
 )
+from polytask.balance.from_probes import FAMO, AutoLambda
 from polytask.balance.smooth import Smooth
-from polytask.gradients import Engine, Signals
+from polytask.gradients import Engine, Probe, Signals
 
-#: Every balancer by its catalogue name: those that see losses, those that see gradients, those around another.
+#: Every balancer by its catalogue name: those that see losses, those that see gradients, those that look at losses
+#: after the step or ahead of it, those around another.
 BALANCERS: dict[str, type[Balancer]] = {
     "sum": Sum,
     "mean": Mean,
@@ -80,6 +82,8 @@ BALANCERS: dict[str, type[Balancer]] = {
     "dualproj": DualProj,
     "epo": EPO,
     "cosine_gate": CosineGate,
+    "famo": FAMO,
+    "auto_lambda": AutoLambda,
     "smooth": Smooth,
 }
 
@@ -89,6 +93,7 @@ __all__ = [
     "DTP",
     "DWA",
     "EPO",
+    "FAMO",
     "GLS",
     "IMTL",
     "IMTLG",
@@ -100,6 +105,7 @@ __all__ = [
     "UWSO",
     "Achievement",
     "AlignedMTL",
+    "AutoLambda",
     "Balancer",
     "CAGrad",
     "CoVWeighting",
@@ -115,6 +121,7 @@ __all__ = [
     "NashMTL",
     "PCGrad",
     "PenaltyCoefficients",
+    "Probe",
     "SDMGrad",
     "ScaleInvariant",
     "Signals",

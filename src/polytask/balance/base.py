@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from polytask.balance.backward_pass import BackwardPass, backward_weighted_losses
 from polytask.config import Choice, choose
 from polytask.errors import nearest
-from polytask.gradients import Direction, Engine, Signals, check_losses, loss_values
+from polytask.gradients import Direction, Engine, Probe, Signals, check_losses, loss_values
 
 
 class Balancer(nn.Module, ABC):
@@ -59,6 +59,10 @@ class Balancer(nn.Module, ABC):
     #: Whether all tasks count alike unless a setting says otherwise: no main task, no weights by hand. Tasks that
     #: change places then change weights.
     is_impartial: ClassVar[bool] = True
+    #: Whether it wants the losses of the same batch after the optimiser's step: `after_step(losses)` after each.
+    looks_after: ClassVar[bool] = False
+    #: Whether it looks ahead, at validation rows too: `backward(…, probe=Probe(…))`.
+    looks_ahead: ClassVar[bool] = False
     #: Degree of the update in the gradients: those of c · J give c^degree times the update.
     degree: float = 1.0
 
@@ -116,6 +120,17 @@ class Balancer(nn.Module, ABC):
         """
         return None
 
+    def after_step(self, losses: Mapping[str, Tensor] | None) -> None:
+        """Takes in what a step did to the losses of its own batch; nothing but for methods that `looks_after`.
+
+        Args:
+            losses: task -> its loss on the same batch after the optimiser's step, of the tasks that were in it; a
+                graph is not needed. None: no step was taken (the scaler skipped it; gradients are still gathered).
+
+        Raises:
+            ValueError: losses missing, left over, or not finite; names the task.
+        """
+
     def backward(
         self,
         losses: Mapping[str, Tensor],
@@ -127,6 +142,7 @@ class Balancer(nn.Module, ABC):
         scores: Mapping[str, float] | None = None,
         penalty: Tensor | None = None,
         allow_unreached: bool = False,
+        probe: Probe | None = None,
     ) -> dict[str, float]:
         """Fills `.grad` everywhere, as `loss.backward()` would: what is there already is added to.
 
@@ -145,6 +161,7 @@ class Balancer(nn.Module, ABC):
             penalty: a scalar that is added as it is, seen by no balancer (of a sharing scheme).
             allow_unreached: whether the losses of this step may reach none of `shared`, as where heads read
                 early features. Refused otherwise: it would be a plain sum in silence.
+            probe: made before the forward pass, for methods that look ahead.
 
         Returns:
             The weights: task -> float.
@@ -171,8 +188,20 @@ class Balancer(nn.Module, ABC):
                 write = partial(step.accumulate_weighted, weights.tolist(), retain_graph=penalty is not None)
         else:
             gradients = step.differentiate(retain_graph=penalty is not None) if self.scales == "gradients" else None
-            known = [(scores or {}).get(name, nan) for name in losses]
-            weights, update = self._solved(step, tuple(losses), index, values, epoch, known)
+            signals = Signals(
+                names=tuple(losses),
+                index=index,
+                step=int(self.step),
+                epoch=epoch,
+                scores=torch.tensor([(scores or {}).get(name, nan) for name in losses], dtype=torch.float64),
+                reads=self.reads,
+                losses=values,
+                gramian=step.gramian,
+                jacobian=step.jacobian,
+                sizes=step.sizes,
+                probe=probe,
+            )
+            weights, update = self._solved(step, signals)
             if update is not None:
                 write = partial(step.accumulate_update, update)
             elif gradients is not None:
@@ -187,34 +216,16 @@ class Balancer(nn.Module, ABC):
         return record
 
     def _solved(
-        self,
-        step: BackwardPass,
-        names: tuple[str, ...],
-        index: Int[Tensor, " present"],
-        values: Float[Tensor, " present"],
-        epoch: int | None,
-        scores: Sequence[float],
+        self, step: BackwardPass, signals: Signals
     ) -> tuple[Float[Tensor, " present"], Float[Tensor, " params"] | None]:
         """This step's weights, and an update of the method's own; all 1 where the scaler's factor was too large."""
         if self.reads & {"gramian", "jacobian"} and step.has_overflowed():
-            return torch.ones_like(values), None
-        signals = Signals(
-            names=names,
-            index=index,
-            step=int(self.step),
-            epoch=epoch,
-            scores=torch.tensor(scores, dtype=torch.float64),
-            reads=self.reads,
-            losses=values,
-            gramian=step.gramian,
-            jacobian=step.jacobian,
-            sizes=step.sizes,
-        )
+            return torch.ones(len(signals.names), dtype=torch.float64), None
         found: Tensor | Direction = self(signals)
-        weights = self._checked(found.weights if isinstance(found, Direction) else found, len(names))
+        weights = self._checked(found.weights if isinstance(found, Direction) else found, len(signals.names))
         self.step += 1
         if self.engine.every > 1:
-            self.kept[index] = weights
+            self.kept[signals.index] = weights
         return weights, found.update if isinstance(found, Direction) else None
 
     def _is_between(self, index: Int[Tensor, " present"]) -> bool:

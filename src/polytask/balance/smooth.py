@@ -48,7 +48,7 @@ class Smooth(Balancer):
     """
 
     #: At most; an object reads and scales what `of` does, and has its other traits.
-    reads: ClassVar[frozenset[str]] = frozenset({"losses", "gramian"})
+    reads: ClassVar[frozenset[str]] = frozenset({"losses", "gramian", "probe"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "zhou2022"
     weights: Tensor
@@ -73,12 +73,18 @@ class Smooth(Balancer):
         self.scales = self.of.scales  # type: ignore[misc]
         self.weights_like = self.of.weights_like  # type: ignore[misc]
         self.is_impartial = self.of.is_impartial  # type: ignore[misc]
+        self.looks_after = self.of.looks_after  # type: ignore[misc]
+        self.looks_ahead = self.of.looks_ahead  # type: ignore[misc]
         self.degree = self.of.degree
         self.register_buffer("weights", torch.full((len(self.tasks),), torch.nan, dtype=torch.float64))
 
     def loss_factors(self, index: Int[Tensor, " present"]) -> Float[Tensor, " present"] | None:
         """The other's: heads are scaled as they would be without momentum."""
         return self.of.loss_factors(index)
+
+    def after_step(self, losses: Mapping[str, Tensor] | None) -> None:
+        """The other's."""
+        self.of.after_step(losses)
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """The averaged weights of the tasks present."""

@@ -5,17 +5,17 @@ from contextlib import contextmanager
 
 import torch
 
-from polytask.runs import random_state, restore_random_state
+from polytask.random_state import drawing_from
 
 
 @contextmanager
 def own_state(threads: int | None) -> Iterator[None]:
     """Leaves torch's global random states, of every device, and its number of threads as they were."""
-    before, drawn = torch.get_num_threads(), random_state()
+    before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        yield
+        with drawing_from():
+            yield
     finally:
-        restore_random_state(drawn)
         torch.set_num_threads(before)

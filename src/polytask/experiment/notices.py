@@ -64,6 +64,9 @@ def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]
     *_, balancer = constructors(experiment.balancer)  # one that wraps another does what that one does
     if balancer is BALANCERS["sum"]:
         return
+    if balancer.looks_ahead:
+        steers = "lets the validation rows steer the training: judge it by the test rows"
+        yield f"warning: balancer {balancer.__name__} {steers}"
     if not experiment.agenda.constructor.balances:
         yield f"warning: balancer {balancer.__name__} has little to balance: this agenda trains one task a step"
     elif balancer.scales == "gradients" and not list(prepared.blueprint.build().shared_parameters()):

@@ -4,6 +4,7 @@ from polytask.gradients.checks import check_losses, loss_values
 from polytask.gradients.engine import Engine, weighted_backward
 from polytask.gradients.equal_cosines import equal_cosines
 from polytask.gradients.loop import cosines, gramian
+from polytask.gradients.probe import Probe, length
 from polytask.gradients.signals import Signals, check_finite
 from polytask.gradients.solvers import (
     cone_projection,
@@ -20,6 +21,7 @@ from polytask.gradients.task_gradients import Direction, TaskGradients
 __all__ = [
     "Direction",
     "Engine",
+    "Probe",
     "Root",
     "Signals",
     "TaskGradients",
@@ -31,6 +33,7 @@ __all__ = [
     "equal_cosines",
     "factor",
     "gramian",
+    "length",
     "live_rows",
     "loss_values",
     "min_norm",

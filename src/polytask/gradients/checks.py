@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def check_losses(losses: Mapping[str, Any]) -> None:
-    """Whether each loss can be differentiated; looks at no value, so it waits for no device.
+def check_losses(losses: Mapping[str, Any], *, needs_graph: bool = True) -> None:
+    """Whether each loss can be differentiated (or only read); looks at no value, so it waits for no device.
 
     Raises:
         ValueError: none at all, or one that is not a scalar with a graph on the device of the others; names the task.
@@ -23,7 +23,7 @@ def check_losses(losses: Mapping[str, Any]) -> None:
             raise ValueError(f"task {name!r}: its loss is a {type(loss).__name__}, a scalar tensor is wanted")  # noqa: TRY004
         if loss.ndim:
             raise ValueError(f"task {name!r}: its loss has shape {list(loss.shape)}, a scalar is wanted: take its mean")
-        if not loss.requires_grad:
+        if needs_graph and not loss.requires_grad:
             raise ValueError(f"task {name!r}: its loss has no graph (detached, or computed under no_grad)")
     first, *_ = losses
     for name, loss in losses.items():
@@ -34,13 +34,13 @@ def check_losses(losses: Mapping[str, Any]) -> None:
             )
 
 
-def loss_values(losses: Mapping[str, Any]) -> Float[Tensor, " tasks"]:
+def loss_values(losses: Mapping[str, Any], *, needs_graph: bool = True) -> Float[Tensor, " tasks"]:
     """The losses as numbers (float64, CPU; one transfer for all), after every one of them was checked.
 
     Raises:
         ValueError: what `check_losses` refuses, or a loss that is not finite; names the task.
     """
-    check_losses(losses)
+    check_losses(losses, needs_graph=needs_graph)
     values = torch.stack([loss.detach() for loss in losses.values()]).cpu().to(torch.float64)
     for name, value, is_finite in zip(losses, values.tolist(), values.isfinite().tolist(), strict=True):
         if not is_finite:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from polytask.gradients.probe import Probe
+
 
 class Signals:
     """The step as a balancer sees it: the tasks present only, and no more than it declared to read.
@@ -18,11 +20,12 @@ class Signals:
         step: how many steps the balancer has seen before this one.
         epoch: counted by the caller; None where nobody counts.
         scores: last validation skill, NaN before the first.
-        reads: what the method declares: "losses", "gramian", "jacobian".
+        reads: what the method declares: "losses", "gramian", "jacobian", "probe".
         losses: detached, float64.
         gramian: computes G of the present tasks' gradients on the shared parameters.
         jacobian: computes these gradients.
         sizes: coordinates of each shared parameter, in the order in which J has them.
+        probe: looks at the step's losses from elsewhere.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Signals:
         gramian: Callable[[], Float[Tensor, "present present"]],
         jacobian: Callable[[], Float[Tensor, "present params"]] | None = None,
         sizes: Callable[[], Sequence[int]] | None = None,
+        probe: Probe | None = None,
     ) -> None:
         self.names = tuple(names)
         self.index = index
@@ -51,6 +55,7 @@ class Signals:
         self._compute_jacobian = jacobian
         self._jacobian: Tensor | None = None
         self._compute_sizes = sizes
+        self._probe = probe
 
     @property
     def losses(self) -> Float[Tensor, " present"]:
@@ -94,6 +99,21 @@ class Signals:
         self._check("jacobian")
         assert self._compute_sizes is not None, "a step gives J to a method that declares it"
         return tuple(self._compute_sizes())
+
+    @property
+    def probe(self) -> Probe:
+        """Computes the step's losses from elsewhere, and those of a validation batch.
+
+        Raises:
+            ValueError: the step was given none.
+        """
+        self._check("probe")
+        if self._probe is None:
+            raise ValueError(
+                "this balancer looks ahead: make a Probe before the forward pass and hand it over, "
+                "backward(losses, shared=…, probe=Probe(model, losses=…, validation=…, learning_rate=…))"
+            )
+        return self._probe
 
     def _check(self, what: str) -> None:
         if what not in self._reads:

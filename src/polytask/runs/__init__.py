@@ -1,6 +1,6 @@
 """The Run folder: writing, loading, predicting, judging."""
 
-from polytask.runs.checkpoint import random_state, read_checkpoint, restore_random_state, write_checkpoint
+from polytask.runs.checkpoint import read_checkpoint, write_checkpoint
 from polytask.runs.device import pick_device
 from polytask.runs.environment import environment
 from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, predictions, run_model
@@ -26,9 +26,7 @@ __all__ = [
     "load",
     "pick_device",
     "predictions",
-    "random_state",
     "read_checkpoint",
-    "restore_random_state",
     "run_model",
     "write_checkpoint",
 ]

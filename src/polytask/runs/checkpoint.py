@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -27,6 +26,7 @@ def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
     """Splits nested state (dicts, lists, numbers, strings, tensors) into plain JSON and named tensors.
 
     Example:
+        >>> import torch
         >>> pack({"step": 3, "m": [torch.ones(2)]})[0]
         {'dict': [['step', 3], ['m', {'list': [{'tensor': '0'}]}]]}
     """
@@ -150,24 +150,3 @@ def _flush(path: Path, content: bytes) -> None:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
-
-
-def random_state() -> dict[str, Tensor]:
-    """The state of torch's global generators (layers such as dropout draw from them)."""
-    state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state |= {f"cuda{k}": s for k, s in enumerate(torch.cuda.get_rng_state_all())}
-    if torch.backends.mps.is_available():
-        state["mps"] = torch.mps.get_rng_state()
-    return state
-
-
-def restore_random_state(state: Mapping[str, Tensor]) -> None:
-    """Sets torch's global generators to a saved state."""
-    torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available():
-        for k in range(torch.cuda.device_count()):
-            if f"cuda{k}" in state:
-                torch.cuda.set_rng_state(state[f"cuda{k}"], k)
-    if "mps" in state and torch.backends.mps.is_available():
-        torch.mps.set_rng_state(state["mps"])

@@ -2,6 +2,7 @@
 
 from polytask.train.agenda import AGENDAS, Agenda, Alternating, Joint
 from polytask.train.conflict import gradient_cosines
+from polytask.train.looks import probe_of
 from polytask.train.loop import TrainingError, train
 from polytask.train.optimizers import OPTIMIZERS
 from polytask.train.progress import Progress, Quiet, clock, make_progress
@@ -26,6 +27,7 @@ __all__ = [
     "clock",
     "gradient_cosines",
     "make_progress",
+    "probe_of",
     "task_losses",
     "train",
     "training_step",

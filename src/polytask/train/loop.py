@@ -25,6 +25,7 @@ from polytask.runs import (
     write_checkpoint,
 )
 from polytask.train.conflict import gradient_cosines
+from polytask.train.looks import active, probe_of
 from polytask.train.progress import Progress
 from polytask.train.selection import MEAN
 from polytask.train.session import Session, Totals
@@ -66,8 +67,9 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
     clip, saved_at = session.clip(), time.monotonic()
     session.model.train()
     for step in session.agenda.steps(session.epoch, first=session.step):
-        active = [(tuple(n for n in names if n in session.selection.active), batch) for names, batch in step]
-        losses, penalty = task_losses(session.model, active, session.data.tasks, session.autocast)
+        training = active(session, step)
+        probe = probe_of(session, training)
+        losses, penalty = task_losses(session.model, training, session.data.tasks, session.autocast)
         if losses:
             try:
                 weights = training_step(
@@ -79,6 +81,7 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
                     clip=clip,
                     epoch=session.epoch,
                     scores=session.scores,
+                    probe=probe,
                 )
             except ValueError as error:
                 _check_finite(session, losses)

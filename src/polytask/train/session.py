@@ -12,10 +12,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from polytask.balance import Balancer
 from polytask.data import TensorTable
-from polytask.model import Model
-from polytask.runs import random_state, restore_random_state
+from polytask.model import Model, seed_of
+from polytask.random_state import random_state, restore_random_state
 from polytask.tasks import Fitted, Task
-from polytask.train.agenda import Agenda
+from polytask.train.agenda import Agenda, Joint
 from polytask.train.optimizers import make_optimizer, make_schedule
 from polytask.train.selection import Selection
 from polytask.train.settings import Training
@@ -98,6 +98,8 @@ class Session:
             if settings.ema is not None
             else None
         )
+        #: Batches of the validation rows, for a balancer that looks ahead.
+        self.ahead = _validation_batches(data, agenda) if balancer.looks_ahead else None
         self.epoch = 0
         self.step = 0
         self.totals = Totals(data.tasks)
@@ -155,6 +157,7 @@ class Session:
             "balancer": self.balancer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "agenda": self.agenda.state(),
+            "ahead": None if self.ahead is None else self.ahead.state(),
             "selection": self.selection.state(),
             "totals": vars(self.totals),
             "cosines": self.cosines,
@@ -175,6 +178,8 @@ class Session:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.agenda.restore(state["agenda"])
+        if self.ahead is not None:
+            self.ahead.restore(state["ahead"])
         self.selection.restore(state["selection"], weights)
         device = next(self.model.parameters()).device
         for name, value in state["totals"].items():
@@ -182,3 +187,9 @@ class Session:
         self.totals.losses = {n: v if v is None else v.to(device) for n, v in self.totals.losses.items()}
         self.cosines, self.scores = dict(state["cosines"]), dict(state["scores"])
         restore_random_state(state["random"])
+
+
+def _validation_batches(data: TrainingData, agenda: Agenda) -> Joint:
+    """A batch of every table's validation rows at a time, as large as training's, in an order of their own."""
+    streams = list(agenda.streams.values())
+    return Joint(data.validation, max(s.batch_size for s in streams), seed_of(streams[0].seed, "validation"))

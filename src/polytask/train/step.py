@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
-from torch import Tensor
 
-from polytask.balance import Balancer
+from polytask.balance import Balancer, Probe
 from polytask.data import Batch
 from polytask.model import Model
 from polytask.tasks import Task
@@ -17,10 +16,10 @@ Step = list[tuple[tuple[str, ...], Batch]]
 
 def task_losses(
     model: Model, step: Step, tasks: Mapping[str, Task], autocast: Callable[[], AbstractContextManager[object]]
-) -> tuple[dict[str, Tensor], Tensor | None]:
+) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
     """The mean loss of every task with a label in this step (one without is left out, not 0), and the penalty."""
-    losses: dict[str, Tensor] = {}
-    penalties: dict[str, list[Tensor]] = {}
+    losses: dict[str, torch.Tensor] = {}
+    penalties: dict[str, list[torch.Tensor]] = {}
     for names, batch in step:
         if not (present := [name for name in names if name in batch.labelled]):
             continue
@@ -29,8 +28,7 @@ def task_losses(
         for name, penalty in model.sharing.penalties().items():
             penalties.setdefault(name, []).append(penalty)
         for name in present:
-            target, mask, weight = batch.targets[name], batch.present[name], batch.weight[name]
-            total, count = tasks[name].loss(outputs[name], target, mask, weight)
+            total, count = tasks[name].loss(outputs[name], batch.targets[name], batch.present[name], batch.weight[name])
             if not tasks[name].uses_pairs or count > 0:  # only pairs wait for the device to say how many there are
                 losses[name] = total / count
     means = [torch.stack(found).mean() for found in penalties.values()]
@@ -38,22 +36,25 @@ def task_losses(
 
 
 def training_step(
-    losses: Mapping[str, Tensor],
+    losses: Mapping[str, torch.Tensor],
     shared: Sequence[torch.nn.Parameter],
     balancer: Balancer,
     optimizer: torch.optim.Optimizer,
     *,
-    penalty: Tensor | None = None,
+    penalty: torch.Tensor | None = None,
     clip: Callable[[Iterable[torch.nn.Parameter]], None] | None = None,
     epoch: int,
     scores: Mapping[str, float],
+    probe: Probe | None = None,
 ) -> dict[str, float]:
     """Balances the tasks' losses, fills the gradients and moves the parameters; returns the tasks' weights."""
     optimizer.zero_grad(set_to_none=True)
     weights = balancer.backward(
-        losses, shared=shared, allow_unreached=True, penalty=penalty, epoch=epoch, scores=scores
+        losses, shared=shared, allow_unreached=True, penalty=penalty, epoch=epoch, scores=scores, probe=probe
     )
     if clip is not None:
         clip([p for group in optimizer.param_groups for p in group["params"]])
     optimizer.step()
+    if probe is not None and balancer.looks_after:
+        balancer.after_step(probe.losses())
     return weights
