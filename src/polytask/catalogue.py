@@ -31,7 +31,8 @@ class Entry:
     Attributes:
         name: as YAML and the command line write it.
         summary: the first sentence of its documentation.
-        reads: what a balancer sees of the tasks, which is its cost class; empty for all else.
+        reads: what a balancer (or an optimiser in its place) sees of the tasks, which is its cost class; empty for all
+            else.
         paper: key of its publication; None where there is none.
         settings: names of its settings.
     """
@@ -60,7 +61,7 @@ def entries(catalogue: str) -> list[Entry]:
             Entry(
                 name=name,
                 summary=first,
-                reads=tuple(sorted(getattr(cls, "reads", ()))) if catalogue == "balancers" else (),
+                reads=tuple(sorted(getattr(cls, "reads", ()))) if catalogue in ("balancers", "optimizers") else (),
                 paper=getattr(cls, "paper", None) if is_ours else None,
                 settings=tuple(settings_of(cls)) if is_ours else (),
             )

@@ -33,6 +33,26 @@ def step() -> Callable[..., dict[str, float]]:
     return take_step
 
 
+#: Two shared tensors.
+SIZES = (3, 4)
+
+
+def take_step_on(
+    balancer: Balancer, rows: Mapping[str, np.ndarray], losses: Mapping[str, float]
+) -> tuple[dict[str, float], np.ndarray]:
+    """Weights and the update of losses with these gradients, on two shared tensors of 3 and 4 numbers."""
+    shared = [torch.nn.Parameter(torch.zeros(size, dtype=torch.float64)) for size in SIZES]
+    terms = {n: torch.from_numpy(row) @ torch.cat(shared) + losses[n] for n, row in rows.items()}
+    weights = balancer.backward(terms, shared=shared)
+    return weights, np.concatenate([p.grad.numpy() for p in shared])
+
+
+@pytest.fixture(scope="session")
+def step_on() -> Callable[..., tuple[dict[str, float], np.ndarray]]:
+    """`step_on(balancer, {"a": gradient of 7 numbers}, {"a": loss})` -> weights and update."""
+    return take_step_on
+
+
 def weights_of(balancer: Balancer, rows: np.ndarray, losses: Sequence[float] | None = None) -> np.ndarray:
     names = balancer.tasks[: len(rows)]
     values = torch.ones(len(rows)) if losses is None else torch.tensor(losses)

@@ -9,6 +9,9 @@ from polytask.balance import BALANCERS, STCH, CoVWeighting
 RESUMED = {
     "fixed": {"weights": [1.0, 2.0, 3.0]},
     "cosine_gate": {"main": "a"},
+    "metabalance": {"main": "a"},
+    "gradnorm": {"warmup": 5},
+    "excess_mtl": {"warmup": 5},
     "smooth": {"of": {"rlw": {"distribution": "bernoulli"}}},
 }
 

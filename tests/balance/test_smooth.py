@@ -14,7 +14,7 @@ SETTINGS = {
     "cosine_gate": {"main": "a"},
     "smooth": {"of": "uw_o", "momentum": 0.5},
 }
-others = pytest.mark.parametrize("name", BALANCERS)
+others = pytest.mark.parametrize("name", [n for n, cls in BALANCERS.items() if not cls.gives_direction])
 LOSSES = [{"a": 1.0, "b": 2.0, "c": 0.3}, {"b": 1.5, "a": 0.8}, {"c": 0.2, "a": 0.7, "b": 1.0}, {"a": 0.6, "c": 0.1}]
 
 
@@ -63,7 +63,7 @@ def test_it_reads_and_scales_what_the_other_one_does(name: str) -> None:
 
 
 def test_only_the_default_of_the_class_is_known_before_it_is_built() -> None:
-    assert Smooth.reads == {"losses", "gramian", "probe"}
+    assert Smooth.reads == {"losses", "gramian", "jacobian", "probe"}
     assert around("mean", 0.9).reads == frozenset()
 
 
@@ -143,6 +143,12 @@ def test_settings_that_cannot_be() -> None:
     for momentum in (-0.1, 1.0, float("nan")):
         with pytest.raises(ValueError, match=f"smooth: momentum={momentum}"):
             Smooth(["a"], of=PCGrad, momentum=momentum)
+
+
+@pytest.mark.parametrize("name", [n for n, cls in BALANCERS.items() if cls.gives_direction])
+def test_one_that_gives_no_weights_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"smooth: {BALANCERS[name].__name__} gives a direction of its own and no wei"):
+        Smooth(["a", "b"], of=name)
 
 
 def test_draws_are_those_of_the_generator_that_is_passed(step) -> None:

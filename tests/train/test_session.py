@@ -9,6 +9,7 @@ from polytask.train import task_losses, training_step
 FAMILIES = [
     "adamw", "adam", {"adam": {"amsgrad": True}}, {"sgd": {"momentum": 0.9}}, "sgd", "adagrad", "rmsprop",
     {"rmsprop": {"centered": True, "momentum": 0.5}}, "adadelta", "adamax", "nadam", "radam", "asgd", "rprop", "adafactor",
+    "adatask", {"adatask": {"rule": "adagrad"}}, {"adatask": {"rule": "rmsprop", "weight_decay": 0.1}}, "m_config",
 ]  # fmt: skip
 BATCH_NORM = {"mlp": {"widths": [8, 4], "batch_norm": True, "dropout": 0.3}}
 
@@ -92,7 +93,11 @@ def test_every_setting_of_the_loop_resumes(training, tmp_path, settings):
     check_resumes(lambda: training.session(encoder=BATCH_NORM, **settings), tmp_path)
 
 
-@pytest.mark.parametrize("balancer", ["uncertainty", "dwa", "pcgrad", "cagrad"])
+@pytest.mark.parametrize(
+    "balancer",
+    ["uncertainty", "dwa", "pcgrad", "cagrad", "graddrop", "moco", "db_mtl", {"gradnorm": {"warmup": 4}}],
+    ids=str,
+)
 @pytest.mark.parametrize("agenda", ["joint", "alternating"])
 def test_every_balancer_and_agenda_resumes(training, tmp_path, balancer, agenda):
     check_resumes(lambda: training.session(balancer=balancer, agenda=agenda), tmp_path)

@@ -18,6 +18,7 @@ from polytask.balance.from_gramian.cagrad import conflict_averse
 from polytask.balance.from_gramian.epo import adjustments
 from polytask.balance.from_gramian.gradvac import turned
 from polytask.balance.from_gramian.pcgrad import projected
+from polytask.balance.from_jacobian.graddrop import chance
 
 J2 = [[3.0, 0.0], [-1.0, 2.0]]
 J3 = [[2.0, 0.0, 0.0], [-1.0, 1.0, 0.0], [0.0, -1.0, 3.0]]
@@ -103,6 +104,19 @@ ROWS = [
     ("famo", {"minimums": [1.0, 0.0]}, "J2", [1 / 3, 2 / 3], "both z over L - minimum: .5, 1"),
     ("auto_lambda", {}, "J2", [0.1001, 0.1001], "the slopes are -η(9 - 3), -η(5 - 3); Adam's first step is its rate"),
     ("smooth", {"of": "pcgrad"}, "J2", [4 / 3, 1.6], "the first step is the other balancer's"),
+    ("gradnorm", {}, "J2", [1, 1], "no first losses yet"),
+    ("excess_mtl", {}, "J2", [1, 1], "no first excess yet"),
+]
+
+#: (balancer that gives a direction, settings, gradients, update, recorded weights, where the numbers come from)
+DIRECTIONS = [
+    ("graddrop", {"leaks": [1.0, 1.0]}, "J2", [2, 2], [1, 1], "nothing is dropped: the sum"),
+    # h = (2, 0), (-1, 2)/(2 sqrt 5); YY' = 4, -.447214, .25; the halves move by .1 times 1.776393, -.098607
+    ("moco", {}, "J2", [0.679734, 0.265533], [0.40625, 0.59375], "by hand"),
+    # (1.5, 0) and (-2, 4), the first at the length sqrt 20 of the second
+    ("db_mtl", {}, "J2", [2.472136, 4], [1.490712, 2], "by hand"),
+    ("metabalance", {"main": "a"}, "J2", [1.760851, 2.478297], [1, 1.239149], "b times .7 · 3/sqrt 5 + .3, by hand"),
+    ("metabalance", {"main": "b"}, "J2", [1.465248, 2], [0.821749, 1], "a times .7 · sqrt 5/3 + .3, by hand"),
 ]
 
 
@@ -131,7 +145,41 @@ def test_known_weights(name: str, settings: dict, gradients: str, expected: list
 
 
 def test_every_balancer_has_a_row() -> None:
-    assert {row[0] for row in ROWS} | {"rlw"} == set(BALANCERS)
+    assert {row[0] for row in [*ROWS, *DIRECTIONS]} | {"rlw"} == set(BALANCERS)
+
+
+@pytest.mark.parametrize(("name", "settings", "gradients", "update", "expected", "source"), DIRECTIONS)
+def test_known_directions(
+    name: str, settings: dict, gradients: str, update: list[float], expected: list[float], source: str
+) -> None:
+    jacobian = GRADIENTS[gradients]
+    balancer = BALANCERS[name](list("abc")[: len(jacobian)], **settings)
+    weights, gradient = backward(balancer, jacobian, [2.0, 0.5, 1.0])
+    assert gradient.tolist() == pytest.approx(update, abs=1e-6), source
+    assert weights == pytest.approx(expected, abs=1e-6), source
+
+
+def test_graddrop_by_its_chances() -> None:
+    """By hand: (1 + 2/4)/2 and 1; (1 + 1/3)/2, 1/2 and 1."""
+    assert chance(torch.tensor(J2)).tolist() == pytest.approx([3 / 4, 1])
+    assert chance(torch.tensor(J3)).tolist() == pytest.approx([2 / 3, 1 / 2, 1])
+
+
+def test_gradnorm_in_the_step_after_its_first_losses() -> None:
+    """Norms 3, 1 and L/L(0) = .5, 1: targets 1.088662, 3.079201; slopes 3, -1 (Chen 2018, worked by hand)."""
+    balancer = BALANCERS["gradnorm"](["a", "b"], warmup=1)
+    rows = [[3.0, 0.0], [0.0, 1.0]]
+    assert [backward(balancer, rows, losses)[0] for losses in ([2.0, 0.5], [1.0, 0.5])] == [[1, 1], [1, 1]]
+    assert backward(balancer, rows, [1.0, 0.5])[0] == pytest.approx([0.948718, 1.051282], abs=1e-6)
+
+
+def test_excess_mtl_in_its_second_step() -> None:
+    """E = 3, then 9/sqrt(9 + 9): relative .707107; b stays at rest: 1 and 0 (He 2024, eq. 9)."""
+    balancer = BALANCERS["excess_mtl"](["a", "b"], warmup=1, rate=1.0)
+    backward(balancer, [[3.0, 0.0], [0.0, 1.0]], [1.0, 1.0])
+    weights, _ = backward(balancer, [[3.0, 0.0], [0.0, 0.0]], [1.0, 1.0])
+    share = np.exp(0.5**0.5) / (1 + np.exp(0.5**0.5))
+    assert weights == pytest.approx([2 * share, 2 - 2 * share])
 
 
 def squared(density: Callable[[float], float], low: float, high: float) -> float:

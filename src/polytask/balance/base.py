@@ -63,6 +63,8 @@ class Balancer(nn.Module, ABC):
     looks_after: ClassVar[bool] = False
     #: Whether it looks ahead, at validation rows too: `backward(…, probe=Probe(…))`.
     looks_ahead: ClassVar[bool] = False
+    #: Whether `forward` gives a `Direction`, not weights.
+    gives_direction: ClassVar[bool] = False
     #: Degree of the update in the gradients: those of c · J give c^degree times the update.
     degree: float = 1.0
 
@@ -86,8 +88,8 @@ class Balancer(nn.Module, ABC):
             raise ValueError(f"{type(self).__name__}: tasks={list(self.tasks)}: {reason}; name each task once")
         self._check_engine(engine)
         self.engine = engine
-        #: The last weights, for the steps between two solutions.
-        self.register_buffer("kept", torch.full((len(self.tasks),), nan, dtype=torch.float64))
+        if engine.every > 1:  # the last weights, for the steps between two solutions
+            self.register_buffer("kept", torch.full((len(self.tasks),), nan, dtype=torch.float64))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     @classmethod
@@ -108,15 +110,18 @@ class Balancer(nn.Module, ABC):
         and the place to update own state.
         """
 
-    def watched(self, shared: Sequence[nn.Parameter]) -> Sequence[nn.Parameter]:
+    def watched(self, shared: Sequence[nn.Parameter], losses: Mapping[str, Tensor]) -> Sequence[nn.Parameter]:
         """The parameters that J and G are over: all shared ones, but for methods that scale losses and look at a
-        part of them.
+        part of them. `losses` have their graphs, which say what each reaches.
         """
         return shared
 
-    def loss_factors(self, index: Int[Tensor, " present"]) -> Float[Tensor, " present"] | None:
+    def loss_factors(
+        self, index: Int[Tensor, " present"], losses: Float[Tensor, " present"]
+    ) -> Float[Tensor, " present"] | None:
         """What each loss is multiplied by before it is differentiated, by methods whose gradient weights go
-        with loss weights; `forward` then sees the gradients of the multiplied losses.
+        with loss weights; `forward` then sees the gradients of the multiplied losses. `losses` are their values,
+        for a method that reads them.
         """
         return None
 
@@ -175,11 +180,11 @@ class Balancer(nn.Module, ABC):
         _check_penalty(penalty)
         check_losses(losses)
         index = self._index(losses)
-        factors = self.loss_factors(index)
-        multiplied = losses if factors is None else _multiplied(losses, factors)
-        watched = self.watched(parameters)
-        step = BackwardPass(multiplied, watched, scaler, self.engine, features, allow_unreached=allow_unreached)
         values = loss_values(losses) if self.reads else torch.full((len(losses),), nan, dtype=torch.float64)
+        factors = self.loss_factors(index, values)
+        multiplied = losses if factors is None else _multiplied(losses, factors)
+        watched = self.watched(parameters, losses)
+        step = BackwardPass(multiplied, watched, scaler, self.engine, features, allow_unreached=allow_unreached)
         write: Callable[[], None] | None = None
         if self._is_between(index):
             weights = self.kept[index]

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from polytask.balance.base import Balancer
 from polytask.config import Choice, as_choice
@@ -29,7 +29,7 @@ class Smooth(Balancer):
         momentum: β, at least 0 and below 1; 0 is the other balancer itself.
 
     Raises:
-        ValueError: no balancer to smooth, or a momentum that cannot be.
+        ValueError: no balancer to smooth, one that gives no weights, or a momentum that cannot be.
         ConfigError: an unknown balancer, or settings it does not have.
 
     Example:
@@ -48,7 +48,7 @@ class Smooth(Balancer):
     """
 
     #: At most; an object reads and scales what `of` does, and has its other traits.
-    reads: ClassVar[frozenset[str]] = frozenset({"losses", "gramian", "probe"})
+    reads: ClassVar[frozenset[str]] = frozenset({"losses", "gramian", "jacobian", "probe"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "zhou2022"
     weights: Tensor
@@ -68,19 +68,35 @@ class Smooth(Balancer):
         if not 0 <= momentum < 1:
             raise ValueError(f"smooth: momentum={momentum}, a number from 0 to below 1 is wanted, such as 0.9")
         self.momentum = momentum
-        self.of = as_choice(of, self.catalogue(), "balancer")(tasks, generator, engine=engine)
+        choice = as_choice(of, self.catalogue(), "balancer")
+        if choice.constructor.gives_direction:
+            raise ValueError(
+                f"smooth: {choice.constructor.__name__} gives a direction of its own and no weights to average; "
+                "smooth one that gives weights, such as pcgrad"
+            )
+        self.of = choice(tasks, generator, engine=engine)
         self.reads = self.of.reads  # type: ignore[misc]  # what it wraps says what it needs
         self.scales = self.of.scales  # type: ignore[misc]
         self.weights_like = self.of.weights_like  # type: ignore[misc]
         self.is_impartial = self.of.is_impartial  # type: ignore[misc]
         self.looks_after = self.of.looks_after  # type: ignore[misc]
         self.looks_ahead = self.of.looks_ahead  # type: ignore[misc]
+        self.levels = self.of.levels  # type: ignore[misc]
         self.degree = self.of.degree
         self.register_buffer("weights", torch.full((len(self.tasks),), torch.nan, dtype=torch.float64))
 
-    def loss_factors(self, index: Int[Tensor, " present"]) -> Float[Tensor, " present"] | None:
+    def _check_engine(self, engine: Engine) -> None:
+        """The other one is asked, when it is built."""
+
+    def watched(self, shared: Sequence[nn.Parameter], losses: Mapping[str, Tensor]) -> Sequence[nn.Parameter]:
+        """The other's."""
+        return self.of.watched(shared, losses)
+
+    def loss_factors(
+        self, index: Int[Tensor, " present"], losses: Float[Tensor, " present"]
+    ) -> Float[Tensor, " present"] | None:
         """The other's: heads are scaled as they would be without momentum."""
-        return self.of.loss_factors(index)
+        return self.of.loss_factors(index, losses)
 
     def after_step(self, losses: Mapping[str, Tensor] | None) -> None:
         """The other's."""
@@ -88,7 +104,8 @@ class Smooth(Balancer):
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """The averaged weights of the tasks present."""
-        factors = self.loss_factors(signals.index)  # before the other moves them
+        losses = signals.losses if "losses" in self.reads else torch.full_like(signals.scores, torch.nan)
+        factors = self.loss_factors(signals.index, losses)  # before the other moves them
         fresh, before = self.of(signals), self.weights[signals.index]
         if factors is not None:  # the average is of what the raw gradients are weighted by
             before = before / factors

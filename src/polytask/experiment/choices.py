@@ -12,7 +12,7 @@ from polytask.errors import ConfigError, nearest
 from polytask.model import written_tasks
 from polytask.sharing import SHARINGS, Sharing
 from polytask.tasks import TASKS, Task
-from polytask.train import AGENDAS, Agenda, Training
+from polytask.train import AGENDAS, Agenda, Training, check_balancer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Experiment:
         seed: of initial weights, order of rows, dropout (the split has a seed of its own).
 
     Raises:
-        ConfigError: no task, or two of one name.
+        ConfigError: no task, or two of one name; a balancer beside an optimiser that stands in its place.
     """
 
     tasks: tuple[Task, ...]
@@ -88,6 +88,7 @@ class Experiment:
             for other in task.after:
                 if other not in names:
                     raise ConfigError(f"task {task.name!r} waits for {other!r}; {nearest(other, names)}")
+        check_balancer(self.train, self.balancer.constructor)
 
     @classmethod
     def read(cls, values: Mapping[str, Any], source: Source = Source()) -> "Experiment":

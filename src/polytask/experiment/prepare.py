@@ -27,7 +27,7 @@ from polytask.feature import InputSpec
 from polytask.model import Blueprint
 from polytask.runs import RunFolder, explained
 from polytask.tasks import Fitted
-from polytask.train import TrainingData
+from polytask.train import TrainingData, optimizer_class
 from polytask.yaml_file import write_yaml
 
 
@@ -137,6 +137,7 @@ def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
     """The papers of all that was chosen."""
     classes: list[Any] = [type(task) for task in experiment.tasks]
     classes += [blueprint.encoder.constructor, experiment.sharing.constructor, *constructors(experiment.balancer)]
+    classes.append(optimizer_class(experiment.train))
     keys = [key for cls in classes if (key := getattr(cls, "paper", None))]
     data = experiment.data
     if blueprint.spec.numbers and data.preprocess.numbers == "robust":

@@ -7,6 +7,7 @@ from polytask.gradients.loop import cosines, gramian
 from polytask.gradients.probe import Probe, length
 from polytask.gradients.signals import Signals, check_finite
 from polytask.gradients.solvers import (
+    VANISHED,
     cone_projection,
     cone_projections,
     factor,
@@ -19,6 +20,7 @@ from polytask.gradients.solvers_newton import Root, power_root
 from polytask.gradients.task_gradients import Direction, TaskGradients
 
 __all__ = [
+    "VANISHED",
     "Direction",
     "Engine",
     "Probe",

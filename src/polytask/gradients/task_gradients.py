@@ -69,8 +69,10 @@ class TaskGradients(ABC):
     @torch.no_grad()
     def accumulate_update(self, update: Float[Tensor, " params"]) -> None:
         """As `accumulate`, with an update of the method's own in place of Jᵀw."""
-        for parameter, piece in zip(self.shared, split(update, self.shared), strict=True):
-            add_gradient(parameter, piece.to(parameter.dtype))
+        pieces = split(update, self.shared)
+        for parameter, piece, is_reached in zip(self.shared, pieces, self.reached, strict=True):
+            if is_reached:
+                add_gradient(parameter, piece.to(parameter.dtype))
         self._accumulate_own()
 
     def _accumulate_own(self) -> None:

@@ -7,9 +7,23 @@ by topic, their keys in alphabetical order.
 from collections.abc import Iterable
 
 from polytask.errors import nearest
-from polytask.papers import balancers_from_gramian, balancers_from_losses, balancers_from_probes, models, statistics
+from polytask.papers import (
+    balancers_from_gramian,
+    balancers_from_jacobian,
+    balancers_from_losses,
+    balancers_from_probes,
+    models,
+    statistics,
+)
 
-TABLES = (balancers_from_losses, balancers_from_gramian, balancers_from_probes, models, statistics)
+TABLES = (
+    balancers_from_losses,
+    balancers_from_gramian,
+    balancers_from_jacobian,
+    balancers_from_probes,
+    models,
+    statistics,
+)
 
 #: Key -> BibTeX entry.
 PAPERS: dict[str, str] = dict(sorted((key, entry) for table in TABLES for key, entry in table.PAPERS.items()))

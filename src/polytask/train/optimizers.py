@@ -2,20 +2,25 @@
 
 import inspect
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
+from polytask.balance import BALANCERS, Balancer
 from polytask.errors import ConfigError, nearest
+from polytask.gradients import Engine
+from polytask.train.adatask import AdaTask
+from polytask.train.m_config import MConFIG
 from polytask.train.settings import Training
+from polytask.train.task_optimizer import TaskOptimizer
 
 #: torch's optimisers that no model here can use: LBFGS needs a closure, SparseAdam sparse gradients only, and Muon
 #: refuses all but matrices, where every layer has a bias.
 LEFT_OUT = frozenset({"LBFGS", "SparseAdam", "Muon"})
-#: torch's optimisers by their names in small letters.
+#: torch's optimisers by their names in small letters, and ours, which take each task's gradient apart.
 OPTIMIZERS: dict[str, Any] = {
     name.lower(): cls
     for name, cls in vars(torch.optim).items()
@@ -23,27 +28,61 @@ OPTIMIZERS: dict[str, Any] = {
     and issubclass(cls, torch.optim.Optimizer)
     and cls is not torch.optim.Optimizer
     and name not in LEFT_OUT
-}
+} | {"adatask": AdaTask, "m_config": MConFIG}
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> torch.optim.Optimizer:
+def optimizer_class(settings: Training) -> Any:
+    """The class that the settings name.
+
+    Raises:
+        ConfigError: an unknown optimiser; names the nearest.
+    """
+    name, _ = _named(settings)
+    if name not in OPTIMIZERS:
+        raise ConfigError(f"train.optimizer: unknown optimizer {name!r}; {nearest(name, OPTIMIZERS)}")
+    return OPTIMIZERS[name]
+
+
+def check_balancer(settings: Training, balancer: type[Balancer]) -> None:
+    """Raises ConfigError where an optimiser that takes each task's gradient apart stands beside a balancer."""
+    name, _ = _named(settings)
+    cls = OPTIMIZERS.get(name)
+    if cls is not None and issubclass(cls, TaskOptimizer) and balancer is not BALANCERS["sum"]:
+        raise ConfigError(
+            f"train.optimizer: {name} stands in the place of a balancer, so {balancer.__name__} would have no effect: "
+            "write balancer: sum, or choose another optimizer, such as adamw"
+        )
+
+
+def make_optimizer(
+    parameters: Iterable[nn.Parameter],
+    settings: Training,
+    *,
+    shared: Sequence[nn.Parameter] = (),
+    tasks: Sequence[str] = (),
+    engine: Engine = Engine(),
+) -> torch.optim.Optimizer:
     """The optimiser that the settings name.
+
+    Args:
+        parameters: all that train.
+        settings: of the training.
+        shared: those that tasks share, for optimisers that take each task's gradient apart.
+        tasks: names of all tasks, for the same.
+        engine: how they take gradients.
 
     Raises:
         ConfigError: an unknown optimiser or setting of it; names the nearest.
     """
-    chosen = settings.optimizer
-    if isinstance(chosen, Mapping):
-        if len(chosen) != 1:
-            raise ConfigError(
-                f"train.optimizer: one name with its settings ({{sgd: {{momentum: 0.9}}}}), got {chosen!r}"
-            )
-        ((name, own),) = chosen.items()
-    else:
-        name, own = chosen, {}
-    if name not in OPTIMIZERS:
-        raise ConfigError(f"train.optimizer: unknown optimizer {name!r}; {nearest(name, OPTIMIZERS)}")
-    known = set(inspect.signature(OPTIMIZERS[name]).parameters) - {"params", "lr"}
+    cls = optimizer_class(settings)
+    name, own = _named(settings)
+    takes_tasks = issubclass(cls, TaskOptimizer)
+    given = {"shared": shared, "tasks": tasks, "engine": engine} if takes_tasks else {}
+    if takes_tasks and (settings.clip_norm is not None or settings.clip_value is not None):
+        raise ConfigError(
+            f"train.optimizer: {name} sees no sum of gradients that clip_norm or clip_value could cut; leave them out"
+        )
+    known = set(inspect.signature(cls).parameters) - {"params", "lr", *given}
     arguments: dict[str, Any] = dict(own or {})
     for key in arguments:
         if key not in known:
@@ -56,9 +95,20 @@ def make_optimizer(parameters: Iterable[nn.Parameter], settings: Training) -> to
             raise ConfigError(f"train.weight_decay: the optimizer {name} has no weight decay; leave it out")
         arguments["weight_decay"] = settings.weight_decay
     try:
-        return OPTIMIZERS[name](list(parameters), lr=settings.learning_rate, **arguments)
+        return cast(torch.optim.Optimizer, cls(list(parameters), lr=settings.learning_rate, **given, **arguments))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"train.optimizer.{name}: {error}") from None
+
+
+def _named(settings: Training) -> tuple[str, Mapping[str, Any] | None]:
+    """Name and own settings of the optimiser, however it is written."""
+    chosen = settings.optimizer
+    if not isinstance(chosen, Mapping):
+        return chosen, {}
+    if len(chosen) != 1:
+        raise ConfigError(f"train.optimizer: one name with its settings ({{sgd: {{momentum: 0.9}}}}), got {chosen!r}")
+    ((name, own),) = chosen.items()
+    return name, own
 
 
 def make_schedule(

@@ -16,7 +16,7 @@ from polytask.model import Model, seed_of
 from polytask.random_state import random_state, restore_random_state
 from polytask.tasks import Fitted, Task
 from polytask.train.agenda import Agenda, Joint
-from polytask.train.optimizers import make_optimizer, make_schedule
+from polytask.train.optimizers import check_balancer, make_optimizer, make_schedule
 from polytask.train.selection import Selection
 from polytask.train.settings import Training
 
@@ -90,7 +90,14 @@ class Session:
             settings,
         )
         self.shared = list(model.shared_parameters())
-        self.optimizer = make_optimizer((p for p in model.parameters() if p.requires_grad), settings)
+        check_balancer(settings, type(balancer))
+        self.optimizer = make_optimizer(
+            (p for p in model.parameters() if p.requires_grad),
+            settings,
+            shared=self.shared,
+            tasks=list(data.tasks),
+            engine=balancer.engine,
+        )
         self.schedule = make_schedule(self.optimizer, settings, agenda.steps_per_epoch)
         self.selection = Selection(list(data.tasks), settings.early_stopping)
         self.average = (

@@ -43,7 +43,7 @@ class Training:
     Args:
         epochs: at most this many; an epoch is one pass over the training rows (of all tables, by the agenda).
         batch_size: rows a batch; None chooses by the number of training rows (32 to 1024).
-        optimizer: any torch.optim class by its name in small letters, or `{name: settings}`.
+        optimizer: any torch.optim class by its name in small letters, `adatask` or `m_config`, or `{name: settings}`.
         learning_rate: of the optimiser.
         weight_decay: of the optimiser; None leaves the optimiser's own default.
         schedule: of the learning rate: `"constant"`, `"cosine"` (to 0 over all epochs), or `"plateau"`

@@ -9,6 +9,7 @@ from polytask.balance import Balancer, Probe
 from polytask.data import Batch
 from polytask.model import Model
 from polytask.tasks import Task
+from polytask.train.task_optimizer import TaskOptimizer
 
 #: One or more (task names, batch), balanced together.
 Step = list[tuple[tuple[str, ...], Batch]]
@@ -49,9 +50,12 @@ def training_step(
 ) -> dict[str, float]:
     """Balances the tasks' losses, fills the gradients and moves the parameters; returns the tasks' weights."""
     optimizer.zero_grad(set_to_none=True)
-    weights = balancer.backward(
-        losses, shared=shared, allow_unreached=True, penalty=penalty, epoch=epoch, scores=scores, probe=probe
-    )
+    if isinstance(optimizer, TaskOptimizer):  # takes the tasks' gradients itself, in the balancer's place
+        weights = optimizer.backward(losses, allow_unreached=True, penalty=penalty)
+    else:
+        weights = balancer.backward(
+            losses, shared=shared, allow_unreached=True, penalty=penalty, epoch=epoch, scores=scores, probe=probe
+        )
     if clip is not None:
         clip([p for group in optimizer.param_groups for p in group["params"]])
     optimizer.step()

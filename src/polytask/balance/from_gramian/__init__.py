@@ -7,6 +7,7 @@ from polytask.balance.from_gramian.cosine_gate import CosineGate
 from polytask.balance.from_gramian.dualproj import DualProj
 from polytask.balance.from_gramian.epo import EPO
 from polytask.balance.from_gramian.fairgrad import FairGrad
+from polytask.balance.from_gramian.gradnorm import GradNorm
 from polytask.balance.from_gramian.gradvac import GradVac
 from polytask.balance.from_gramian.imtl import IMTL
 from polytask.balance.from_gramian.imtl_g import IMTLG
@@ -27,6 +28,7 @@ __all__ = [
     "CosineGate",
     "DualProj",
     "FairGrad",
+    "GradNorm",
     "GradVac",
     "NashMTL",
     "PCGrad",

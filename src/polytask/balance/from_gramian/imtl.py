@@ -35,7 +35,7 @@ class IMTL(Balancer):
         >>> w = torch.nn.Parameter(torch.ones(2))
         >>> for _ in range(300):
         ...     weights = balancer.backward({"small": w[0] / 4, "large": 4 * w[1]}, shared=[w])
-        >>> balancer.loss_factors(torch.arange(2)).numpy().round(1)  # 1/loss
+        >>> balancer.log_scale.exp().numpy().round(1)  # 1/loss
         array([4. , 0.2])
 
     Paper: Liu, Li, Kuang, Xue, Chen, Yang, Liao and Zhang, Towards Impartial Multi-task Learning, ICLR 2021.
@@ -62,13 +62,15 @@ class IMTL(Balancer):
         self.register_buffer("log_scale", torch.zeros(len(self.tasks), dtype=torch.float64))
         self.adam = TaskAdam(len(self.tasks), learning_rate, "imtl")
 
-    def loss_factors(self, index: Int[Tensor, " present"]) -> Float[Tensor, " present"]:
+    def loss_factors(
+        self, index: Int[Tensor, " present"], losses: Float[Tensor, " present"]
+    ) -> Float[Tensor, " present"]:
         """e^s of the tasks present."""
         return torch.exp(self.log_scale[index])
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """IMTL-G's weights on the gradients of the scaled losses; then s takes its step."""
         weights = solve_live(signals.gramian, equal_projections, idle=1.0 / len(signals.names))
-        slope = self.loss_factors(signals.index) * signals.losses - 1
+        slope = torch.exp(self.log_scale[signals.index]) * signals.losses - 1
         self.adam.move(self.log_scale, signals.index, slope)
         return weights
