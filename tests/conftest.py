@@ -61,3 +61,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="needs an accelerator"))
+
+
+@pytest.fixture
+def paths_agree() -> Callable[..., None]:
+    """Holds a way of differentiating against the loop: J, G, Jᵀw, own gradients, who is reached."""
+    from polytask.gradients.by_layers import by_layers
+    from polytask.gradients.loop import by_loop
+
+    def check(losses: Callable[[], Any], shared: list[Any], tolerance: float | None = None, **settings: Any) -> None:
+        exact = by_loop(losses(), shared, retain_graph=False, with_own=True)
+        found = by_layers(losses(), shared, retain_graph=False, with_own=True, **{"chunk": None, **settings})
+        rows, gramian = exact.jacobian(), exact.gramian()
+        allowed = tolerance or (1e-5 if rows.dtype == torch.float32 else 1e-10)
+        assert found.reached == exact.reached
+        assert (found.gramian() - gramian).norm() <= allowed * gramian.trace(), settings
+        assert (found.jacobian() - rows).norm() <= allowed * rows.norm(), settings
+        weights = torch.linspace(-1, 2, len(rows), dtype=torch.float64)
+        for piece, expected in zip(found.combined(weights), exact.combined(weights), strict=True):
+            assert (piece is None) == (expected is None)
+            if piece is not None and expected is not None:
+                assert piece.shape == expected.shape
+                assert (piece - expected).norm() <= allowed * max(float(rows.norm()), 1e-30), settings
+        own, others = ({id(p): g for p, g in x.own} for x in (found, exact))
+        assert set(own) == set(others)
+        for key, gradient in own.items():
+            torch.testing.assert_close(gradient, others[key])
+
+    return check

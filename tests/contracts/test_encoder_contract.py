@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polytask.config import as_choice, written
-from polytask.encoders import ENCODERS, Encoder, default_encoder
+from polytask.encoders import ENCODERS, Encoder, default_encoder, run_stages
 from polytask.feature import CATEGORIES, NUMBERS, Feature, InputSpec
 
 TABLE = InputSpec(numbers=("a", "b", "c"), categories=(("d", 5), ("e", 4)))
@@ -192,3 +192,21 @@ def test_the_default_encoder_reads_everything():
     for spec, expected in ((TABLE, "mlp"), (PICTURE, "lenet"), (TWO_PICTURES, "fusion"), (BOTH, "fusion")):
         assert default_encoder(spec) == expected
         ENCODERS[expected](spec)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_way_of_differentiating_gives_the_same_gradients(built, dtype, paths_agree):
+    encoder, spec, _ = built
+    encoder = encoder.to(dtype).train()
+    heads = {task: torch.nn.Linear(encoder.widths[-1], 1).to(dtype) for task in ("a", "b", "c", "d")}
+    inputs = {name: v.to(dtype) if v.is_floating_point() else v for name, v in inputs_for(spec, rows=9).items()}
+
+    def losses():
+        torch.manual_seed(3)  # the same dropout masks
+        feature = run_stages(encoder.stages, inputs)[-1].values
+        return {task: (head(feature) - 1).square().mean() for task, head in heads.items()}
+
+    for by_products in (None, True, False):
+        for batched in (None, False):
+            paths_agree(losses, list(encoder.parameters()), by_products=by_products, batched=batched, chunk=None)
+    paths_agree(losses, list(encoder.parameters()), chunk=200)

@@ -41,18 +41,25 @@ def cross(
         else:
             outputs.append(loss)
 
-    def take(node: Node, leaving: Sequence[Crossing]) -> Callable[[Any, Any], None]:
-        def hook(inputs: Sequence[Tensor | None], _: Any) -> None:
+    edges = list(dict.fromkeys(crossing.edge for crossing in graph.crossings()))
+    # The pass ends at these edges. Where one lies below another (heads that read several stages) it would go on to
+    # it: then nothing is let through, and what it would free on the way is kept.
+    is_nested = graph.is_nested(edges)
+
+    def take(node: Node, leaving: Sequence[Crossing]) -> Callable[[Any, Any], tuple[Tensor | None, ...] | None]:
+        def hook(inputs: Sequence[Tensor | None], _: Any) -> tuple[Tensor | None, ...] | None:
             for crossing in leaving:
                 gradient = inputs[crossing.slot]
                 if gradient is not None:
                     _put(found, crossing.edge, crossing.task, gradient, len(losses))
+            slots = {crossing.slot for crossing in leaving}
+            return tuple(None if k in slots else g for k, g in enumerate(inputs)) if is_nested else None
 
         return hook
 
-    with hooked(graph, take) as edges:
+    with hooked(graph, take):
         inputs = [*own, *(GradientEdge(*edge) for edge in edges)]
-        gradients = _grad(outputs, inputs, retain_graph=retain_graph)
+        gradients = _grad(outputs, inputs, retain_graph=retain_graph or is_nested)
     # autograd may hand out one tensor for several leaves, or an expanded one.
     pairs = [(leaf, g.clone()) for leaf, g in zip(own, gradients, strict=False) if g is not None]
     return found, pairs
@@ -90,18 +97,14 @@ def backward_weighted(
 
 
 @contextmanager
-def hooked(
-    graph: StepGraph, make: Callable[[Node, Sequence[Crossing]], Callable[[Any, Any], Any]]
-) -> Iterator[list[Edge]]:
-    """Hooks on the nodes that gradients leave the own parts from; gives the edges that they go to."""
+def hooked(graph: StepGraph, make: Callable[[Node, Sequence[Crossing]], Callable[[Any, Any], Any]]) -> Iterator[None]:
+    """Hooks on the nodes that gradients leave the own parts from."""
     leaving: dict[Node, list[Crossing]] = {}
-    edges: dict[Edge, None] = {}
     for crossing in graph.crossings():
         leaving.setdefault(crossing.node, []).append(crossing)
-        edges.setdefault(crossing.edge)
     handles = [node.register_hook(make(node, crossings)) for node, crossings in leaving.items()]
     try:
-        yield list(edges)
+        yield
     finally:
         for handle in handles:
             handle.remove()

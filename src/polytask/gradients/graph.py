@@ -64,6 +64,20 @@ class StepGraph:
                     if edge[0] is not None and self.owner[edge[0]] == SHARED:
                         yield Crossing(task, node, slot, edge)
 
+    def is_nested(self, edges: Sequence[Edge]) -> bool:
+        """Whether a gradient that arrives at one of these edges goes on to another."""
+        ends = {node for node, _ in edges}
+        seen: set[Node] = set()
+        nodes = [below for node, _ in edges for below in self._below(node)]
+        while nodes:
+            node = nodes.pop()
+            if node in ends:
+                return True
+            if node not in seen:
+                seen.add(node)
+                nodes.extend(self._below(node))
+        return False
+
     def own_leaves(self) -> list[Tensor]:
         """Leaves that one task alone reaches."""
         return [leaf for node, task in self.owner.items() if task != SHARED and (leaf := _leaf(node)) is not None]
