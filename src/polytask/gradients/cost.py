@@ -13,42 +13,16 @@ MOVED = 8
 #: What a multiplication costs in products of the examples with each other, which are small and square.
 SQUARE = 1.3
 #: Nodes that `torch.vmap` takes for all tasks at once at least as fast as one after another.
-BATCHED = frozenset(
-    {
-        "AddBackward0",
-        "AddmmBackward0",
-        "CatBackward0",
-        "DivBackward0",
-        "DivBackward1",
-        "EluBackward0",
-        "ExpandBackward0",
-        "GeluBackward0",
-        "LeakyReluBackward0",
-        "MeanBackward1",
-        "MmBackward0",
-        "MulBackward0",
-        "NativeDropoutBackward0",
-        "NegBackward0",
-        "ReluBackward0",
-        "ReshapeAliasBackward0",
-        "SelectBackward0",
-        "SiluBackward0",
-        "SigmoidBackward0",
-        "SliceBackward0",
-        "StackBackward0",
-        "SubBackward0",
-        "SumBackward1",
-        "TBackward0",
-        "TanhBackward0",
-        "TransposeBackward0",
-        "UnbindBackward0",
-        "UnsafeSplitBackward0",
-        "UnsafeViewBackward0",
-        "UnsqueezeBackward0",
-        "ViewBackward0",
-        "torch::autograd::AccumulateGrad",
-    }
-)
+_BATCHED = """
+    AddBackward0 AddmmBackward0 BmmBackward0 CatBackward0 CloneBackward0 CosBackward0 DivBackward0 DivBackward1
+    EluBackward0 ExpandBackward0 GeluBackward0 HardtanhBackward0 LeakyReluBackward0 MeanBackward1 MmBackward0
+    MulBackward0 MulBackward1 NativeDropoutBackward0 NegBackward0 PermuteBackward0 ReluBackward0 ReshapeAliasBackward0
+    SelectBackward0 SigmoidBackward0 SiluBackward0 SinBackward0 SliceBackward0 SoftplusBackward0 SqueezeBackward0
+    SqueezeBackward1 StackBackward0 SubBackward0 SumBackward1 TBackward0 TanhBackward0 TransposeBackward0
+    TransposeBackward1 UnbindBackward0 UnsafeSplitBackward0 UnsafeViewBackward0 UnsqueezeBackward0 ViewBackward0
+    torch::autograd::AccumulateGrad
+"""
+BATCHED = frozenset(_BATCHED.split())
 #: Below so many tasks the loop has less to do than `torch.vmap` to prepare.
 LEAST_BATCHED = 4
 #: Few tasks with at most so many numbers in J are taken by the loop: there is nothing to save.
