@@ -5,8 +5,9 @@ from scipy.linalg.lapack import dposv
 
 from polytask.gradients.solvers import Matrix, Vector
 
-#: Eigenvalues of the cosines below this share of the largest belong to dependent gradients.
-DEPENDENT = 1e-10
+#: Eigenvalues of the cosines below this share of the largest belong to dependent gradients: float32 networks know
+#: their gradients' products to 1e-7.
+DEPENDENT = 1e-6
 
 
 def equal_cosines(gramian: Matrix) -> tuple[Vector, Vector]:
