@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch._functorch.config
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -299,3 +300,22 @@ def test_half_precision_by_autocast(paths_agree) -> None:
 
 def test_linear_is_a_layer_with_examples() -> None:
     assert Linear([], [torch.ones(3, 2), torch.ones(4, 2)], True, 1.0).num_examples() == 7
+
+
+def compiled(whole: bool) -> tuple[Trunk, Callable[[], dict[str, Tensor]]]:
+    model = mlp()
+    model.parts[0][4].p = 0.0
+    if not whole:
+        model.body = torch.compile(model.body, backend="aot_eager")
+        return model, model.losses
+    outputs = torch.compile(lambda x: [head(model.body(x)) for head in model.heads.values()], backend="aot_eager")
+    return model, lambda: {task: out.square().mean() for task, out in zip(TASKS, outputs(model.inputs), strict=True)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole", [False, True])
+def test_compiled(whole: bool, paths_agree) -> None:
+    """A compiled part is one node: nothing in it is recognised, and each task passes it alone."""
+    with torch._functorch.config.patch(donated_buffer=False):
+        model, losses = compiled(whole)
+        paths_agree(losses, model.shared())
