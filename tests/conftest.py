@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def paths_agree() -> Callable[..., None]:
+def assert_paths_agree() -> Callable[..., None]:
     """Holds a way of differentiating against the loop: J, G, Jᵀw, own gradients, who is reached."""
     from polytask.gradients.by_layers import by_layers
     from polytask.gradients.loop import by_loop

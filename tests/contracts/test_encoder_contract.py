@@ -195,7 +195,7 @@ def test_the_default_encoder_reads_everything():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_every_way_of_differentiating_gives_the_same_gradients(built, dtype, paths_agree):
+def test_every_way_of_differentiating_gives_the_same_gradients(built, dtype, assert_paths_agree):
     encoder, spec, _ = built
     encoder = encoder.to(dtype).train()
     heads = {task: torch.nn.Linear(encoder.widths[-1], 1).to(dtype) for task in ("a", "b", "c", "d")}
@@ -208,5 +208,5 @@ def test_every_way_of_differentiating_gives_the_same_gradients(built, dtype, pat
 
     for by_products in (None, True, False):
         for batched in (None, False):
-            paths_agree(losses, list(encoder.parameters()), by_products=by_products, batched=batched, chunk=None)
-    paths_agree(losses, list(encoder.parameters()), chunk=200)
+            assert_paths_agree(losses, list(encoder.parameters()), by_products=by_products, batched=batched, chunk=None)
+    assert_paths_agree(losses, list(encoder.parameters()), chunk=200)

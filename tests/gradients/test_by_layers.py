@@ -15,11 +15,12 @@ from polytask.gradients.by_layers import by_layers
 from polytask.gradients.layers import Linear
 from polytask.gradients.loop import by_loop
 from polytask.gradients.parts import Explicit, Forgotten, Lookup, Product
+from polytask.gradients.trunk import Trunk
 
 TASKS = ("a", "b", "c")
 
 
-class Trunk(nn.Module):
+class Net(nn.Module):
     """A trunk that a head a task reads; what it reads is drawn from a fixed seed."""
 
     def __init__(self, body: Callable[[Tensor], Tensor], modules: list[nn.Module], inputs: Tensor, width: int) -> None:
@@ -45,26 +46,26 @@ def indices(*shape: int) -> Tensor:
     return torch.randint(0, 11, shape, generator=torch.Generator().manual_seed(0))
 
 
-def sequential(*layers: nn.Module, inputs: Tensor, width: int) -> Trunk:
+def sequential(*layers: nn.Module, inputs: Tensor, width: int) -> Net:
     trunk = nn.Sequential(*layers)
-    return Trunk(trunk, [trunk], inputs, width)
+    return Net(trunk, [trunk], inputs, width)
 
 
-def mlp() -> Trunk:
+def mlp() -> Net:
     return sequential(
         nn.Linear(6, 9), nn.ReLU(inplace=True), nn.Linear(9, 9, bias=False), nn.Tanh(), nn.Dropout(0.3),
         nn.Linear(9, 5), inputs=numbers(12, 6), width=5,
     )  # fmt: skip
 
 
-def with_batch_norm() -> Trunk:
+def with_batch_norm() -> Net:
     return sequential(
         nn.Linear(6, 9), nn.BatchNorm1d(9), nn.ReLU(inplace=True), nn.Linear(9, 5), nn.LayerNorm(5), nn.GELU(),
         inputs=numbers(12, 6), width=5,
     )  # fmt: skip
 
 
-def partly_frozen() -> Trunk:
+def partly_frozen() -> Net:
     model = mlp()
     model.parts[0][0].weight.requires_grad_(False)
     model.parts[0][5].bias.requires_grad_(False)
@@ -72,44 +73,44 @@ def partly_frozen() -> Trunk:
     return model
 
 
-def convolutions() -> Trunk:
+def convolutions() -> Net:
     return sequential(
         nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3, groups=2, stride=2),
         nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 5), nn.ReLU(), inputs=numbers(7, 2, 12, 12), width=5,
     )  # fmt: skip
 
 
-def sequences() -> Trunk:
+def sequences() -> Net:
     layers = nn.ModuleList([nn.Linear(3, 4), nn.Linear(4, 5, bias=False)])
 
     def body(inputs: Tensor) -> Tensor:
         return layers[1](layers[0](inputs).tanh()).mean(dim=1)
 
-    return Trunk(body, [layers], numbers(4, 6, 3), 5)
+    return Net(body, [layers], numbers(4, 6, 3), 5)
 
 
-def recurrent(kind: type[nn.RNNBase]) -> Callable[[], Trunk]:
-    def make() -> Trunk:
+def recurrent(kind: type[nn.RNNBase]) -> Callable[[], Net]:
+    def make() -> Net:
         layer = kind(3, 5, batch_first=True)
-        return Trunk(lambda inputs: layer(inputs)[0][:, -1], [layer], numbers(4, 6, 3), 5)
+        return Net(lambda inputs: layer(inputs)[0][:, -1], [layer], numbers(4, 6, 3), 5)
 
     return make
 
 
-def attention() -> Trunk:
+def attention() -> Net:
     layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True)
-    return Trunk(lambda inputs: layer(inputs).mean(dim=1), [layer], numbers(4, 6, 8), 8)
+    return Net(lambda inputs: layer(inputs).mean(dim=1), [layer], numbers(4, 6, 8), 8)
 
 
-def embedding(**settings: bool | int) -> Callable[[], Trunk]:
-    def make() -> Trunk:
+def embedding(**settings: bool | int) -> Callable[[], Net]:
+    def make() -> Net:
         table, after = nn.Embedding(11, 5, **settings), nn.Linear(5, 5)
-        return Trunk(lambda places: after(table(places).mean(dim=1)).tanh(), [table, after], indices(6, 4), 5)
+        return Net(lambda places: after(table(places).mean(dim=1)).tanh(), [table, after], indices(6, 4), 5)
 
     return make
 
 
-def tied() -> Trunk:
+def tied() -> Net:
     """One layer twice; a table that is also multiplied by; a bias used outside its layer."""
     twice, table = nn.Linear(5, 5), nn.Embedding(11, 5)
 
@@ -118,29 +119,29 @@ def tied() -> Trunk:
         features = twice(twice(features).tanh()) + twice.bias
         return (features @ table.weight.T) @ table.weight
 
-    return Trunk(body, [twice, table], indices(6, 4), 5)
+    return Net(body, [twice, table], indices(6, 4), 5)
 
 
-def untransposed() -> Trunk:
+def untransposed() -> Net:
     weight = nn.Parameter(numbers(6, 5))
     holder = nn.Module()
     holder.weight = weight
-    return Trunk(lambda inputs: torch.addmm(torch.zeros(5).to(inputs), inputs, weight, alpha=0.5).relu() + (inputs @ weight),
+    return Net(lambda inputs: torch.addmm(torch.zeros(5).to(inputs), inputs, weight, alpha=0.5).relu() + (inputs @ weight),
                  [holder], numbers(9, 6), 5)  # fmt: skip
 
 
-def scaled_bias() -> Trunk:
+def scaled_bias() -> Net:
     layer = nn.Linear(6, 5)
 
     def body(inputs: Tensor) -> Tensor:
         return torch.addmm(layer.bias, inputs, layer.weight.T, beta=0.25, alpha=2.0).relu()
 
-    return Trunk(body, [layer], numbers(9, 6), 5)
+    return Net(body, [layer], numbers(9, 6), 5)
 
 
-def checkpointed() -> Trunk:
+def checkpointed() -> Net:
     layers = nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 5))
-    return Trunk(lambda inputs: checkpoint(layers, inputs, use_reentrant=False), [layers], numbers(9, 6), 5)
+    return Net(lambda inputs: checkpoint(layers, inputs, use_reentrant=False), [layers], numbers(9, 6), 5)
 
 
 GRAPHS = {
@@ -156,16 +157,16 @@ ONE_BY_ONE = {"lstm", "sparse", "checkpoint", "attention", "embedding", "padding
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("graph", GRAPHS)
-def test_paths_agree(graph: str, dtype: torch.dtype, paths_agree) -> None:
+def test_paths_agree(graph: str, dtype: torch.dtype, assert_paths_agree) -> None:
     model = GRAPHS[graph]().to(dtype)
     for batched in (None, False, *([] if graph in ONE_BY_ONE else [True])):
         for by_products in (None, False, True):
             for chunk in (None, 40):
                 settings = {"batched": batched, "by_products": by_products, "chunk": chunk}
-                paths_agree(model.losses, model.shared(), **settings)
+                assert_paths_agree(model.losses, model.shared(), **settings)
 
 
-def parts_of(model: Trunk, **settings) -> list[object]:
+def parts_of(model: Net, **settings) -> list[object]:
     found = by_layers(model.losses(), model.shared(), retain_graph=False, with_own=True, chunk=None, **settings)
     return [type(part) for part in found._parts]
 
@@ -185,10 +186,15 @@ def test_the_layers_of_a_wide_batch_are_taken_as_is_cheaper() -> None:
     assert parts_of(many)[0] is not Product
 
 
-def test_a_chunk_forgets_rows_and_takes_them_again() -> None:
+def test_a_chunk_forgets_rows_and_takes_them_again_in_one_pass(monkeypatch) -> None:
     model = convolutions()
     found = by_layers(model.losses(), model.shared(), retain_graph=False, with_own=True, chunk=1)
     assert sum(isinstance(part, Forgotten) for part in found._parts) >= 4
+    passes: list[int] = []
+    mixed = Trunk.mixed
+    monkeypatch.setattr(Trunk, "mixed", lambda *args, **settings: passes.append(1) or mixed(*args, **settings))
+    found.combined(torch.ones(3, dtype=torch.float64))
+    assert len(passes) == 1
     assert Engine(chunk=1).differentiate(model.losses(), model.shared()).jacobian().isfinite().all()
 
 
@@ -208,27 +214,27 @@ class TwoTables(nn.Module):
         return found
 
 
-def test_a_table_a_task(paths_agree) -> None:
+def test_a_table_a_task(assert_paths_agree) -> None:
     model = TwoTables().double()
-    paths_agree(model.losses, list(model.trunk.parameters()))
+    assert_paths_agree(model.losses, list(model.trunk.parameters()))
 
 
-def test_one_task_alone(paths_agree) -> None:
+def test_one_task_alone(assert_paths_agree) -> None:
     model = mlp().double()
-    paths_agree(lambda: {"b": model.losses()["b"]}, model.shared())
+    assert_paths_agree(lambda: {"b": model.losses()["b"]}, model.shared())
 
 
-def test_losses_made_of_other_losses(paths_agree) -> None:
+def test_losses_made_of_other_losses(assert_paths_agree) -> None:
     model = mlp().double()
 
     def losses() -> dict[str, Tensor]:
         plain = model.losses()
         return {"a": plain["a"], "both": plain["a"] + 2 * plain["b"], "again": plain["a"]}
 
-    paths_agree(losses, model.shared())
+    assert_paths_agree(losses, model.shared())
 
 
-def test_a_shared_parameter_that_a_head_reads_too(paths_agree) -> None:
+def test_a_shared_parameter_that_a_head_reads_too(assert_paths_agree) -> None:
     model = mlp().double()
 
     def losses() -> dict[str, Tensor]:
@@ -238,18 +244,18 @@ def test_a_shared_parameter_that_a_head_reads_too(paths_agree) -> None:
         found["c"] = found["c"] + first.weight.square().sum()
         return found
 
-    paths_agree(losses, model.shared())
+    assert_paths_agree(losses, model.shared())
 
 
-def test_parameters_that_several_tasks_reach_and_nobody_declared(paths_agree) -> None:
+def test_parameters_that_several_tasks_reach_and_nobody_declared(assert_paths_agree) -> None:
     model = mlp().double()
     extra = nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
 
     def losses() -> dict[str, Tensor]:
         return {task: loss * (1 + extra) if task != "c" else loss for task, loss in model.losses().items()}
 
-    paths_agree(losses, list(model.parts[0][3:].parameters()))
-    paths_agree(losses, model.shared())
+    assert_paths_agree(losses, list(model.parts[0][3:].parameters()))
+    assert_paths_agree(losses, model.shared())
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-12, 1e12, 1e30])
@@ -288,21 +294,21 @@ def test_the_graph_can_be_kept() -> None:
     sum(losses.values()).backward()
 
 
-def test_half_precision_by_autocast(paths_agree) -> None:
+def test_half_precision_by_autocast(assert_paths_agree) -> None:
     model = mlp()
 
     def losses() -> dict[str, Tensor]:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             return {task: loss.float() for task, loss in model.losses().items()}
 
-    paths_agree(losses, model.shared(), tolerance=1e-5)
+    assert_paths_agree(losses, model.shared(), tolerance=1e-5)
 
 
 def test_linear_is_a_layer_with_examples() -> None:
     assert Linear([], [torch.ones(3, 2), torch.ones(4, 2)], True, 1.0).num_examples() == 7
 
 
-def compiled(whole: bool) -> tuple[Trunk, Callable[[], dict[str, Tensor]]]:
+def compiled(whole: bool) -> tuple[Net, Callable[[], dict[str, Tensor]]]:
     model = mlp()
     model.parts[0][4].p = 0.0
     if not whole:
@@ -314,8 +320,8 @@ def compiled(whole: bool) -> tuple[Trunk, Callable[[], dict[str, Tensor]]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("whole", [False, True])
-def test_compiled(whole: bool, paths_agree) -> None:
+def test_compiled(whole: bool, assert_paths_agree) -> None:
     """A compiled part is one node: nothing in it is recognised, and each task passes it alone."""
     with torch._functorch.config.patch(donated_buffer=False):
         model, losses = compiled(whole)
-        paths_agree(losses, model.shared())
+        assert_paths_agree(losses, model.shared())

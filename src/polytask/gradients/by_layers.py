@@ -5,7 +5,6 @@ explicitly. What comes out is the loop's J and G to rounding.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -64,9 +63,14 @@ class Layers(TaskGradients):
         return rows * self._scale.to(rows)[:, None]
 
     def combined(self, weights: Float[Tensor, " tasks"]) -> list[Tensor | None]:
-        """A weighted sum a part."""
+        """A weighted sum a part; one pass for all that was forgotten."""
         scaled = weights * self._scale
-        return [None if part is None else part.combined(scaled) for part in self._parts]
+        forgotten = [part for part in self._parts if isinstance(part, Forgotten)]
+        again = iter(forgotten[0].again(scaled, [part.leaf for part in forgotten]) if forgotten else ())
+        return [
+            None if part is None else next(again) if isinstance(part, Forgotten) else part.combined(scaled)
+            for part in self._parts
+        ]
 
 
 def by_layers(
@@ -157,7 +161,7 @@ class _Plan:
                 self._from_layers(parts, dict(zip(nodes, found, strict=False)))
             for k, rows in zip(group, found[len(wanted) :], strict=True):
                 part = self._explicit(k, rows)
-                parts[k] = part if is_kept or part is None else Forgotten(part.gramian(), self._again(k))
+                parts[k] = part if is_kept or part is None else Forgotten(part.gramian(), self.shared[k], self._again)
         for k, edge in enumerate(self.leaf_edges):
             if k not in self.explicit and edge in self.trunk.entering:
                 parts[k] = self._explicit(k, [])
@@ -191,13 +195,8 @@ class _Plan:
         found = [r.to(dtype) for r in (stack(rows), None if direct is None else stack(direct)) if r is not None]
         return Explicit(found[0] if len(found) == 1 else found[0] + found[1]) if found else None
 
-    def _again(self, k: int) -> Any:
-        def again(scaled: Float[Tensor, " tasks"]) -> Tensor:
-            (gradient,) = self._mixed(scaled, [self.shared[k]], retain_graph=True)
-            assert gradient is not None, "only what was reached is forgotten"
-            return gradient
-
-        return again
+    def _again(self, scaled: Float[Tensor, " tasks"], leaves: Sequence[Tensor]) -> list[Tensor | None]:
+        return self._mixed(scaled, leaves, retain_graph=True)
 
     def plain(self, leaves: Sequence[Tensor], *, retain_graph: bool) -> list[tuple[Tensor, Tensor]]:
         """The plain sum of the tasks' gradients at leaves that are shared in fact, not by declaration."""

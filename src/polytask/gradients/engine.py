@@ -25,7 +25,8 @@ class Engine:
             parts read: one backward pass through the shared parameters whatever the number of tasks is. Angles and
             lengths are then those of the representation, and so is what a method promises of them.
         every: weights are solved anew each so many steps; in between, the last ones are used.
-        chunk: at most so many numbers of J are held at once; None for all of it.
+        chunk: at most so many numbers of J are held at once (those of one parameter at least), and taken again for the
+            update; None for all of it.
 
     Raises:
         ValueError: an unknown level, or every or chunk below 1.

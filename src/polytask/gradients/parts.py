@@ -175,11 +175,13 @@ class Forgotten(Part):
 
     Attributes:
         products: the share of G.
-        again: the parameter's gradient of Σ w_t L_t.
+        leaf: the parameter.
+        again: the gradients of Σ w_t L_t at leaves.
     """
 
     products: Float[Tensor, "tasks tasks"]
-    again: Callable[[Float[Tensor, " tasks"]], Tensor]
+    leaf: Tensor
+    again: Callable[[Float[Tensor, " tasks"], Sequence[Tensor]], list[Tensor | None]]
 
     def gramian(self) -> Float[Tensor, "tasks tasks"]:
         """As it was when the rows were there."""
@@ -187,12 +189,13 @@ class Forgotten(Part):
 
     def rows(self) -> Float[Tensor, "tasks size"]:
         """A pass a task."""
-        tasks = len(self.products)
-        return torch.stack([self.again(one).flatten() for one in torch.eye(tasks, dtype=torch.float64)])
+        return torch.stack([self.combined(one).flatten() for one in torch.eye(len(self.products)).double()])
 
     def combined(self, weights: Float[Tensor, " tasks"]) -> Tensor:
         """One pass."""
-        return self.again(weights)
+        (gradient,) = self.again(weights, [self.leaf])
+        assert gradient is not None, "only what was reached is forgotten"
+        return gradient
 
 
 def products(left: Float[Tensor, "tasks size"], right: Float[Tensor, "tasks size"]) -> Float[Tensor, "tasks tasks"]:
