@@ -377,3 +377,32 @@ def test_notices_and_lines_go_to_the_error_stream(houses, tasks, tmp_path, capsy
     assert not out
     assert "66 training, 15 validation, 15 test rows" in err or "training," in err
     assert "epoch 1/1" in err
+
+
+@pytest.mark.parametrize(("balancer", "has_effect"), [("cagrad", True), ("uncertainty", False), ("sum", False)])
+def test_how_gradients_are_taken(houses, tmp_path, balancer, has_effect):
+    said = []
+    values = {
+        "tasks": {"price": {"kind": "regression"}, "sold": {"kind": "classification"}},
+        "train": {"epochs": 2},
+        "balancer": balancer,
+        "gradients": {"level": "representation", "every": 3},
+    }
+    trained = run(Experiment.read(values), data=houses, folder=tmp_path / "run", quiet=True, say=said.append)
+    assert any("gradients has no effect" in s for s in said) != has_effect
+    assert read_yaml(trained.path / "config.yaml")[0]["gradients"] == {"level": "representation", "every": 3}
+    assert set(trained.predict(houses)) >= {"price", "sold"}
+
+
+def test_tasks_that_read_different_stages_have_no_one_representation(houses, tmp_path):
+    values = {
+        "tasks": {
+            "price": {"kind": "regression"},
+            "dearness": {"kind": "regression", "column": "price"},
+            "sold": {"kind": "classification", "reads": 0},
+        },
+        "balancer": "cagrad",
+        "gradients": {"level": "representation"},
+    }
+    with pytest.raises(TrainingError, match=r"epoch 1, step 1: level='representation'.*use level='exact'"):
+        run(Experiment.read(values), data=houses, folder=tmp_path / "run", quiet=True)

@@ -14,7 +14,7 @@ from polytask.gradients import Engine
 from polytask.gradients.by_layers import by_layers
 from polytask.gradients.layers import Linear
 from polytask.gradients.loop import by_loop
-from polytask.gradients.parts import Explicit, Forgotten, Lookup, Product
+from polytask.gradients.parts import Explicit, Few, Forgotten, Lookup, Product
 from polytask.gradients.trunk import Trunk
 
 TASKS = ("a", "b", "c")
@@ -174,7 +174,7 @@ def parts_of(model: Net, **settings) -> list[object]:
 def test_what_is_recognised_is_not_taken_explicitly() -> None:
     assert parts_of(mlp(), by_products=True) == [Product, Explicit, Product, Product, Explicit]
     assert parts_of(sequences(), by_products=True) == [Product, Explicit, Product]
-    assert parts_of(untransposed(), by_products=True) == [Explicit]  # two scales
+    assert parts_of(untransposed(), by_products=True) == [Few]  # two scales
     assert parts_of(embedding()())[0] is Lookup
     assert parts_of(recurrent(nn.GRU)(), by_products=True)[:2] == [Product, Product]
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from polytask.balance import BALANCERS
+from polytask.balance import BALANCERS, Engine
 from polytask.config import constructors
 from polytask.experiment.choices import Experiment
 from polytask.experiment.given import ALL, Source
@@ -62,6 +62,8 @@ def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]
         if task.after:
             yield f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda"
     *_, balancer = constructors(experiment.balancer)  # one that wraps another does what that one does
+    if experiment.gradients != Engine() and not balancer.reads & {"gramian", "jacobian"}:
+        yield f"warning: gradients has no effect: balancer {balancer.__name__} does not look at any"
     if balancer is BALANCERS["sum"]:
         return
     if balancer.looks_ahead:
