@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
+PEERS := .venv-peers/bin
+PEERS_STAMP := .venv-peers/installed
 
-.PHONY: demo test slow check format bench picture clean
+.PHONY: demo test slow check format bench bench-peers results picture clean
 
 # One environment for every target. torch is installed first and pinned, so that nothing pulls another build of it;
 # of the extras only what the demos and tests read (pictures from files, the flights, LightGBM).
@@ -37,13 +39,33 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/solver_time.py
 	$(BIN)/python benchmarks/real_data.py
-	$(BIN)/python benchmarks/step_cost.py
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/verdicts.py
+	$(BIN)/python benchmarks/toy_problem.py
+	$(MAKE) bench-peers
+
+# The newest LibMTL and TorchJD live beside polytask in an environment of their own. LibMTL asks for torchvision, which
+# it does not need here: it is installed without what it asks for (numpy and scipy are there).
+$(PEERS_STAMP): pyproject.toml constraints.txt
+	test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
+	$(PEERS)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(PEERS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(PEERS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --upgrade "torchjd[full]"
+	$(PEERS)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade LibMTL
+	touch $(PEERS_STAMP)
+
+bench-peers: $(PEERS_STAMP)
+	$(PEERS)/python benchmarks/step_cost.py
+	$(PEERS)/python benchmarks/step_memory.py
+	$(MAKE) results
+
+# benchmarks/RESULTS.md, from benchmarks/results/*.json.
+results:
+	$(PYTHON) benchmarks/write_results.py
 
 # The README's picture, from the demo's study.
 picture: demo
 	$(BIN)/python docs/picture.py runs/demo-digits docs/verdict.png
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache

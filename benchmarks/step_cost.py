@@ -1,124 +1,217 @@
-"""How much does a training step cost beside the same step with the plain sum?
+"""How much does a training step cost beside the same step with the plain sum, and beside LibMTL and TorchJD?
 
-Every balancer of the catalogue: forward, balance, optimiser (Adam), on a trunk of 0.9 M parameters (MLP 512-1024-384)
-with linear heads, 256 rows, 8 tasks, one thread. All are timed in turn, round after round; the ratio is that of
-medians. By the engine as it is: a gradient a task by a loop of autograd.grad.
+Forward, balance, optimiser (Adam): an MLP trunk of 1.05 M parameters and a small CNN with linear heads; 2, 8 and 32
+tasks; 32 and 256 rows; one thread. All implementations are timed in one process, in turn, round after round; a ratio is
+one of medians over the rounds, of a whole cycle's mean where weights are solved anew each 10 steps. "plain loop" takes
+the tasks' gradients by hand and solves nothing. Every balancer is timed at MLP, 8 tasks, 256 rows.
 
-    python benchmarks/step_cost.py [--rounds 5] [--steps 4]
+`difference` is the distance of the shared gradient's direction from ours of the same method in the first step,
+‖a/‖a‖ - b/‖b‖‖, and `length` the ratio of lengths; peers may scale otherwise (Nash-MTL to length 1), stop early (MGDA),
+draw other orders (PCGrad) or go on with the weights they had where a solver fails (Nash-MTL). `costs` holds what a step
+of each balancer costs, in sums, for the documentation.
+
+    python benchmarks/step_cost.py [--rounds 7] [--quick]        in an environment made by: make bench-peers
 """
 
 import argparse
-import json
-import os
+import math
 import statistics
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-import polytask
-from polytask.balance import BALANCERS, Balancer, Probe
+import peers
+import record
+from polytask.balance import BALANCERS
+from stands import PLAIN, Entry, Setup, Stand, balancers, batches_of, short_ways
 
-ROOT = Path(__file__).resolve().parent.parent
-TASKS, ROWS, INPUTS = 8, 256, 512
-#: Settings without which a balancer cannot be made.
-NEEDED: dict[str, dict[str, Any]] = {
-    "fixed": {"weights": [1.0] * TASKS},
-    "achievement": {"targets": [0.9] * TASKS},
-    "cosine_gate": {"main": "t0"},
-    "metabalance": {"main": "t0"},
-    # After its first steps, which cost less.
-    "gradnorm": {"warmup": 1},
-    "smooth": {"of": "pcgrad"},
-}
-
-
-class Stand:
-    """One balancer with a model and data of its own, the same for all."""
-
-    def __init__(self, name: str) -> None:
-        torch.manual_seed(0)
-        names = [f"t{k}" for k in range(TASKS)]
-        self.trunk = nn.Sequential(nn.Linear(INPUTS, 1024), nn.ReLU(), nn.Linear(1024, 384), nn.ReLU())
-        self.heads = nn.ModuleDict({task: nn.Linear(384, 1) for task in names})
-        self.optimizer = torch.optim.Adam([*self.trunk.parameters(), *self.heads.parameters()])
-        self.x, self.y = torch.randn(ROWS, INPUTS), torch.randn(ROWS, TASKS)
-        choice = BALANCERS[name].with_(**NEEDED.get(name, {}))
-        self.balancer: Balancer = choice(names, torch.Generator().manual_seed(0))
-        self.scores = dict.fromkeys(names, 0.5)
-
-    def step(self) -> None:
-        """One training step, with the looks that the balancer asks for."""
-        self.optimizer.zero_grad()
-        modules, probe = [self.trunk, *self.heads.values()], None
-        if "probe" in self.balancer.reads:
-            probe = Probe(modules, losses=self.losses, validation=self.losses, learning_rate=1e-3)
-        self.balancer.backward(self.losses(), shared=self.trunk.parameters(), scores=self.scores, probe=probe)
-        self.optimizer.step()
-        if probe is not None and self.balancer.looks_after:
-            self.balancer.after_step(probe.losses())
-
-    def losses(self) -> dict[str, torch.Tensor]:
-        """Every task's loss on the batch."""
-        features = self.trunk(self.x)
-        return {
-            task: nn.functional.mse_loss(head(features).squeeze(1), self.y[:, k])
-            for k, (task, head) in enumerate(self.heads.items())
-        }
+SETUPS = [Setup(model, tasks, rows) for model in ("mlp", "cnn") for tasks in (2, 8, 32) for rows in (32, 256)]
+#: Where every balancer is timed.
+WHOLE = Setup("mlp", 8, 256)
+GRAMIAN = ("pcgrad", "mgda", "cagrad", "nash_mtl", "upgrad", "imtl_g", "imtl", "aligned_mtl")
+#: A stand is stepped for so long in a round, at least twice and at most 20 times.
+ROUND_SECONDS = 0.1
+#: (tasks, rows) -> times the faster peer.
+BESIDE_PEERS = {(tasks, rows): 0.6 if rows == 32 else 0.95 for tasks in (2, 8, 32) for rows in (32, 256)}
+BESIDE_PEERS[32, 256] = 0.75
+#: (tasks, rows) -> times sum, of exact methods on the MLP.
+TIMES_SUM = {(8, 32): 3.0, (32, 32): 7.0, (8, 256): 5.5, (32, 256): 11.0}
 
 
-def measure(rounds: int, steps: int) -> list[dict[str, Any]]:
-    stands = {name: Stand(name) for name in BALANCERS}
-    for stand in stands.values():
-        for _ in range(2):
-            stand.step()
-    times: dict[str, list[float]] = {name: [] for name in stands}
+def entries_of(setup: Setup, quick: bool) -> list[Entry]:
+    if quick:
+        return [*PLAIN, *balancers("sum", "uncertainty", "mgda", "nash_mtl"), *short_ways("nash_mtl"), *peers.entries()]
+    names = BALANCERS if setup == WHOLE else ("sum", "uncertainty", "famo", *GRAMIAN)
+    return [*PLAIN, *balancers(*names), *short_ways("nash_mtl"), *peers.entries()]
+
+
+def measure(setup: Setup, rounds: int, quick: bool = False) -> list[dict[str, Any]]:
+    """A row an implementation and method."""
+    batches_of(setup)
+    stands = {entry: entry.make(setup) for entry in entries_of(setup, quick)}
+    agreement = first_steps(stands)
+    counts = {entry: steps_a_round(entry, stand) for entry, stand in stands.items()}
+    times: dict[Entry, list[float]] = {entry: [] for entry in stands}
     for _ in range(rounds):
-        for name, stand in stands.items():
-            for _ in range(steps):
-                began = time.perf_counter()
-                stand.step()
-                times[name].append(time.perf_counter() - began)
-    plain = statistics.median(times["sum"])
+        for entry, stand in stands.items():
+            found = [seconds_of(stand) for _ in range(counts[entry])]
+            times[entry].append(statistics.mean(found) if entry.cycle > 1 else statistics.median(found))
+    plain = statistics.median(times[PLAIN[0]])
     return [
         {
-            "balancer": name,
-            "reads": sorted(stands[name].balancer.reads),
-            "milliseconds": round(1000 * statistics.median(found), 2),
+            "implementation": entry.implementation,
+            "method": entry.method,
+            "way": entry.way,
+            "model": setup.model,
+            "tasks": setup.tasks,
+            "batch": setup.rows,
+            "milliseconds": round(1000 * statistics.median(found), 3),
             "times_sum": round(statistics.median(found) / plain, 3),
+            **agreement[entry],
         }
-        for name, found in times.items()
+        for entry, found in times.items()
     ]
+
+
+def seconds_of(stand: Stand) -> float:
+    began = time.perf_counter()
+    stand.step()
+    return time.perf_counter() - began
+
+
+def steps_a_round(entry: Entry, stand: Stand) -> int:
+    if entry.cycle > 1:
+        return entry.cycle
+    return min(20, max(2, math.ceil(ROUND_SECONDS / seconds_of(stand))))
+
+
+def first_steps(stands: dict[Entry, Stand]) -> dict[Entry, dict[str, float | None]]:
+    """Each stand's first step: how its shared gradient differs from ours of the same method and way."""
+    ours: dict[tuple[str, str], torch.Tensor] = {}
+    found: dict[Entry, dict[str, float | None]] = {}
+    for entry, stand in stands.items():
+        stand.step()
+        gradient = stand.shared_gradient().double()
+        if entry.implementation == "polytask":
+            ours[entry.method, entry.way] = gradient
+        known = ours.get((entry.method, entry.way))
+        if known is None or entry.implementation == "polytask":
+            found[entry] = {"difference": None, "length": None}
+            continue
+        apart = gradient / gradient.norm() - known / known.norm()
+        found[entry] = {
+            "difference": float(f"{apart.norm():.2e}"),
+            "length": round(float(gradient.norm() / known.norm()), 4),
+        }
+    return found
+
+
+class Rows:
+    """The rows, and the dearest ratio among some of them."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+
+    def where(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Rows of these values; a tuple stands for any of its members."""
+        return [
+            r for r in self.rows if all(r[k] in v if isinstance(v, tuple) else r[k] == v for k, v in wanted.items())
+        ]
+
+    def dearest(self, text: str, rows: Iterable[dict[str, Any]], limit: float) -> list[dict[str, Any]]:
+        """The target that the largest `times_sum` of the rows stays below; none without rows."""
+        worst = max(rows, key=lambda r: r["times_sum"], default=None)
+        if worst is None:
+            return []
+        return [record.target(f"{text}, times sum (dearest: {said(worst)})", worst["times_sum"], limit)]
+
+    def beside(
+        self, text: str, rows: list[dict[str, Any]], others: list[dict[str, Any]], limit: float
+    ) -> list[dict[str, Any]]:
+        """The target that each row takes at most `limit` times the fastest of the others of its method."""
+        ratios = []
+        for row in rows:
+            known = [r["milliseconds"] for r in others if r["method"] in (row["method"], "plain loop")]
+            if known:
+                ratios.append((row["milliseconds"] / min(known), row["method"]))
+        if not ratios:
+            return []
+        value, method = max(ratios)
+        return [record.target(f"{text} (slowest: {method})", round(value, 3), limit)]
+
+
+def said(row: dict[str, Any]) -> str:
+    return f"{row['method']}, {row['model']}, {row['tasks']} tasks, {row['batch']} rows"
+
+
+def targets_of(all_rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = Rows(all_rows)
+    ours = {"implementation": "polytask", "way": "exact", "method": GRAMIAN}
+    whole = {"model": WHOLE.model, "tasks": WHOLE.tasks, "batch": WHOLE.rows}
+    of_losses = rows.where(implementation="polytask", way="losses")
+    found = rows.dearest("every method from losses", [r for r in of_losses if r.items() >= whole.items()], 1.05)
+    found += rows.dearest(
+        "sum and uncertainty, any setup", [r for r in of_losses if r["method"] in ("sum", "uncertainty")], 1.05
+    )
+    found += rows.dearest("FAMO, any setup", rows.where(implementation="polytask", method="famo"), 1.4)
+    for model in ("mlp", "cnn"):
+        of_model = rows.where(implementation="polytask", way="representation", model=model)
+        found += rows.dearest(f"{model}: at the representation", of_model, 1.15)
+    for tasks, limit in ((8, 1.6), (32, 2.0)):
+        of_tasks = rows.where(implementation="polytask", way="every=10", tasks=tasks)
+        found += rows.dearest(f"{tasks} tasks: every=10", of_tasks, limit)
+    for (tasks, batch), limit in TIMES_SUM.items():
+        exact = rows.where(**ours, model="mlp", tasks=tasks, batch=batch)
+        found += rows.dearest(f"mlp, {tasks} tasks, {batch} rows: exact", exact, limit)
+    for setup in SETUPS:
+        at = {"model": setup.model, "tasks": setup.tasks, "batch": setup.rows}
+        text = f"{setup.model}, {setup.tasks} tasks, {setup.rows} rows: exact"
+        libraries = rows.where(implementation=("libmtl", "torchjd autojac", "torchjd autogram"), way="exact", **at)
+        limit = BESIDE_PEERS[setup.tasks, setup.rows]
+        found += rows.beside(f"{text}, times the faster peer", rows.where(**ours, **at), libraries, limit)
+        if setup.tasks == 2:
+            loop = rows.where(method="plain loop", **at)
+            found += rows.beside(f"{text}, times the plain loop", rows.where(**ours, **at), loop, 1.0)
+    return found
+
+
+def costs_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Balancer -> what a step costs, in sums."""
+    at = Rows(rows).where(implementation="polytask", model=WHOLE.model, tasks=WHOLE.tasks, batch=WHOLE.rows)
+    costs = {row["method"]: row["times_sum"] for row in at if row["way"] in ("losses", "probe", "exact")}
+    return {"model": WHOLE.model, "tasks": WHOLE.tasks, "batch": WHOLE.rows, "times_sum": costs}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "step_cost.json")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="one setup, two rounds: whether it runs, not how fast")
+    parser.add_argument("--out", type=Path, default=record.RESULTS / "step_cost.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    began = time.time()
-    rows = measure(options.rounds, options.steps)
+    rounds = 2 if options.quick else options.rounds
+    began, rows = time.time(), list[dict[str, Any]]()
+    for setup in [Setup("mlp", 2, 32)] if options.quick else SETUPS:
+        rows += measure(setup, rounds, options.quick)
+        print(f"{setup}: {time.time() - began:.0f} s", flush=True)
     for row in rows:
-        print(f"{row['balancer']:<21} {row['milliseconds']:8.2f} ms  {row['times_sum']:6.2f} x sum")
-    from_losses = max(row["times_sum"] for row in rows if not {"gramian", "jacobian", "probe"} & {*row["reads"]})
-    name = "balancers that read only losses: the dearest one, times sum"
-    result = {
-        "question": (__doc__ or "").splitlines()[0],
-        "command": f"python benchmarks/step_cost.py --rounds {options.rounds} --steps {options.steps}",
-        "versions": {"polytask": polytask.__version__, "torch": torch.__version__},
-        "hardware": f"{os.cpu_count()} CPU cores",
-        "threads": 1,
-        "seconds": round(time.time() - began, 1),
-        "rows": rows,
-        "targets": [
-            {"name": name, "value": from_losses, "target": 1.05, "better": "lower", "met": from_losses <= 1.05}
-        ],
-    }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        label = f"{row['implementation']:<17} {row['way']:<15} {said(row):<45}"
+        print(f"{label} {row['milliseconds']:9.2f} ms {row['times_sum']:7.2f}")
+    record.write(
+        options.out,
+        question=__doc__ or "",
+        command=f"python benchmarks/step_cost.py {'--quick' if options.quick else f'--rounds {rounds}'}",
+        seconds=time.time() - began,
+        versions=peers.versions(),
+        missing=peers.missing(),
+        peers=(peers.__doc__ or "").splitlines(),
+        costs=costs_of(rows),
+        rows=rows,
+        targets=targets_of(rows),
+    )
 
 
 if __name__ == "__main__":
