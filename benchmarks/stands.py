@@ -4,7 +4,6 @@ All stands of one setup begin with the same weights and see the same batches, in
 that the losses stay what they were: every method solves about the same problem in its last step as in its first.
 """
 
-import inspect
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from polytask.balance import BALANCERS, Balancer
-from polytask.gradients import Engine
+from polytask.gradients import Engine, Probe
 
 LEARNING_RATE = 1e-5
 NUM_BATCHES = 8
@@ -26,6 +25,7 @@ NEEDED: dict[str, Callable[[list[str]], dict[str, Any]]] = {
     "achievement": lambda tasks: {"targets": [0.9] * len(tasks)},
     "cosine_gate": lambda tasks: {"main": tasks[0]},
     "metabalance": lambda tasks: {"main": tasks[0]},
+    "gradnorm": lambda tasks: {"warmup": 1},  # after its first steps, which cost less
     "smooth": lambda tasks: {"of": "pcgrad"},
 }
 
@@ -135,7 +135,7 @@ class Balanced(Stand):
 
     def backward(self, x: Tensor, y: Tensor) -> None:
         more: dict[str, Any] = {}
-        if getattr(self.balancer, "looks_ahead", False):
+        if self.balancer.looks_ahead:
             more["probe"] = self.probe(x, y)
         features = self.trunk(x)
         if self.needs_features:
@@ -145,8 +145,6 @@ class Balanced(Stand):
 
     def probe(self, x: Tensor, y: Tensor) -> Any:
         """For a look ahead: the batch once more, and another in place of validation rows."""
-        from polytask.gradients import Probe
-
         other_x, other_y = next(self.batches)
         return Probe(
             [self.trunk, *self.heads.values()],
@@ -156,7 +154,7 @@ class Balanced(Stand):
         )
 
     def after(self, x: Tensor, y: Tensor) -> None:
-        if getattr(self.balancer, "looks_after", False):
+        if self.balancer.looks_after:
             with torch.no_grad():
                 self.balancer.after_step(self.losses(self.trunk(x), y))
 
@@ -199,8 +197,5 @@ def way_of(balancer: type[Balancer]) -> str:
 
 def short_ways(name: str) -> list[Entry]:
     """One balancer at the representation, and solved anew each 10 steps."""
-    every = Entry("polytask", name, "every=10", partial(Balanced, name=name, engine=Engine(every=10)), cycle=10)
-    if "features" not in inspect.signature(Balancer.backward).parameters:
-        return [every]
-    engine = Engine(level="representation")
-    return [every, Entry("polytask", name, "representation", partial(Balanced, name=name, engine=engine))]
+    every, level = (partial(Balanced, name=name, engine=e) for e in (Engine(every=10), Engine(level="representation")))
+    return [Entry("polytask", name, "every=10", every, 10), Entry("polytask", name, "representation", level)]

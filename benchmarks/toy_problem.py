@@ -157,7 +157,7 @@ def hit_step(balancer: Balancer, start: tuple[float, float], scale: float, steps
         optimizer.zero_grad()
         balancer.backward(losses, shared=[x])
         optimizer.step()
-        if getattr(balancer, "looks_after", False):
+        if balancer.looks_after:
             with torch.no_grad():
                 balancer.after_step(losses_at(x, scale, above))
     return None
