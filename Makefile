@@ -5,7 +5,7 @@ STAMP := .venv/installed
 PEERS := .venv-peers/bin
 PEERS_STAMP := .venv-peers/installed
 
-.PHONY: demo test slow check format bench bench-peers results picture clean
+.PHONY: demo test slow check format bench bench-peers results methods picture clean
 
 # One environment for every target. torch is installed first and pinned, so that nothing pulls another build of it;
 # of the extras only what the demos and tests read (pictures from files, the flights, LightGBM).
@@ -62,6 +62,10 @@ bench-peers: $(PEERS_STAMP)
 # benchmarks/RESULTS.md, from benchmarks/results/*.json.
 results:
 	$(PYTHON) benchmarks/write_results.py
+
+# docs/methods.md and the costs that `polytask list balancers` shows.
+methods: $(STAMP)
+	$(BIN)/python docs/write_methods.py
 
 # The README's picture, from the demo's study.
 picture: demo

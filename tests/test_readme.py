@@ -51,3 +51,18 @@ def test_command_line_door(houses):
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, result.output
     assert len(pd.read_csv("predictions.csv")) == 20
+
+
+def test_every_balancer_and_optimizer_of_ours_is_listed():
+    from polytask.catalogue import entries
+
+    (line,) = re.findall(r"^\| balancers \|.*$", README, flags=re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", line)) == sorted(entry.name for entry in entries("balancers"))
+    (line,) = re.findall(r"^\| training \|.*$", README, flags=re.MULTILINE)
+    assert all(f"`{entry.name}`" in line for entry in entries("optimizers") if entry.traits)
+
+
+def test_what_it_links_to_is_there():
+    root = Path(__file__).parent.parent
+    for name in re.findall(r"\]\(([\w./-]+)\)", README):
+        assert (root / name).exists(), name

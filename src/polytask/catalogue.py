@@ -1,14 +1,18 @@
-"""Every name a user can choose, with what it is and where it was published."""
+"""Every name a user can choose, with what it is, what it costs and where it was published."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from polytask import papers
-from polytask.balance import BALANCERS
+from polytask.balance import BALANCERS, Balancer, Smooth
 from polytask.config import settings_of
 from polytask.encoders import ENCODERS
 from polytask.errors import ConfigError, nearest
+from polytask.papers import Reference
 from polytask.sharing import SHARINGS
 from polytask.tasks import TASKS
 from polytask.train import AGENDAS, OPTIMIZERS
@@ -24,6 +28,39 @@ CATALOGUES: Mapping[str, Mapping[str, type[Any]]] = {
 }
 
 
+#: Of a balancer around another: what depends on that one.
+AS_OTHER = "as the other"
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is true of a balancer, or of an optimiser in its place.
+
+    Attributes:
+        use_when: when to use it, in a line.
+        cost: a training step over the same step with `sum`, as measured (docs/methods.md says on what); None where it
+            was not.
+        extra_passes: what a step takes beyond one forward and one backward pass, for T tasks at level "exact".
+        scales: "losses", heads included, or "gradients", of shared parameters only; `AS_OTHER` around another.
+        weights_like: the weights of T tasks that are alike are those of a "sum", a "mean" or "neither"; or `AS_OTHER`.
+        levels: of the gradient engine that it admits.
+        every: whether weights can be kept for some steps: "yes", "no", "no effect" where no gradients are read, or
+            `AS_OTHER`.
+        is_impartial: whether all tasks count alike unless a setting says otherwise.
+        reference: its paper; None where there is none.
+    """
+
+    use_when: str
+    cost: float | None
+    extra_passes: str
+    scales: str
+    weights_like: str
+    levels: tuple[str, ...]
+    every: str
+    is_impartial: bool
+    reference: Reference | None
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of a catalogue.
@@ -35,6 +72,7 @@ class Entry:
             else.
         paper: key of its publication; None where there is none.
         settings: names of its settings.
+        traits: of a balancer or an optimiser in its place; None for all else.
     """
 
     name: str
@@ -42,6 +80,7 @@ class Entry:
     reads: tuple[str, ...]
     paper: str | None
     settings: tuple[str, ...]
+    traits: Traits | None
 
 
 def entries(catalogue: str) -> list[Entry]:
@@ -57,16 +96,55 @@ def entries(catalogue: str) -> list[Entry]:
         is_ours = cls.__module__.startswith("polytask.")
         paragraph = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
         first = paragraph.split(". ")[0].removesuffix(".") if is_ours else f"torch.optim.{cls.__name__}"
+        balances = catalogue in ("balancers", "optimizers") and hasattr(cls, "reads")
         found.append(
             Entry(
                 name=name,
                 summary=first,
-                reads=tuple(sorted(getattr(cls, "reads", ()))) if catalogue in ("balancers", "optimizers") else (),
+                reads=tuple(sorted(cls.reads)) if balances else (),
                 paper=getattr(cls, "paper", None) if is_ours else None,
                 settings=tuple(settings_of(cls)) if is_ours else (),
+                traits=_traits(name, cls) if balances else None,
             )
         )
     return found
+
+
+@cache
+def costs() -> dict[str, float]:
+    """Catalogue name -> a training step over the same step with `sum`, as the benchmark measured it."""
+    text = files("polytask.balance").joinpath("costs.json").read_text(encoding="utf-8")
+    return {name: float(cost) for name, cost in json.loads(text).items()}
+
+
+def _traits(name: str, cls: type[Any]) -> Traits:
+    is_balancer, is_as_other = issubclass(cls, Balancer), cls is Smooth
+    return Traits(
+        use_when=getattr(cls, "use_when", ""),
+        cost=costs().get(name),
+        extra_passes=_extra_passes(cls),
+        scales=AS_OTHER if is_as_other else getattr(cls, "scales", "gradients"),
+        weights_like=AS_OTHER if is_as_other else getattr(cls, "weights_like", "neither"),
+        levels=tuple(sorted(cls.levels)) if is_balancer else ("exact",),
+        every=AS_OTHER if is_as_other else _every(cls),
+        is_impartial=getattr(cls, "is_impartial", True),
+        reference=papers.reference(cls.paper) if cls.paper else None,
+    )
+
+
+def _extra_passes(cls: type[Any]) -> str:
+    """Beyond one forward and one backward pass; what a class says of itself, else what it reads tells."""
+    if hasattr(cls, "extra_passes"):
+        return str(cls.extra_passes)
+    if not cls.reads & {"gramian", "jacobian"}:
+        return "none"
+    return "T backward" if getattr(cls, "scales", "gradients") == "losses" else "T − 1 backward"
+
+
+def _every(cls: type[Any]) -> str:
+    if "jacobian" in cls.reads:
+        return "no"
+    return "yes" if "gramian" in cls.reads else "no effect"
 
 
 def cite(name: str) -> str:

@@ -204,7 +204,7 @@ def test_list(polytask):
         "balancers\n",
         "optimizers\n",
         "  pcgrad  ",
-        "[reads gramian]",
+        "reads             × sum  when to use it",
         "torch.optim.SGD",
         "  alternating ",
     ):
@@ -215,7 +215,26 @@ def test_list(polytask):
     assert set(found) == {"tasks", "encoders", "sharings", "balancers", "agendas", "optimizers"}
     (pcgrad,) = (entry for entry in found["balancers"] if entry["name"] == "pcgrad")
     assert (pcgrad["paper"], pcgrad["reads"]) == ("yu2020", ["gramian"])
+    assert (pcgrad["weights_like"], pcgrad["levels"], pcgrad["every"]) == ("sum", ["exact", "representation"], "yes")
+    assert pcgrad["reference"]["link"] == "https://arxiv.org/abs/2001.06782"
     assert all(entry["summary"] and "\n" not in entry["summary"] for rows in found.values() for entry in rows)
+
+
+@pytest.mark.parametrize("columns", ["80", "100", "200"])
+def test_balancers_are_listed_with_their_cost_and_when_to_use_them(polytask, monkeypatch, columns):
+    from polytask.catalogue import costs
+
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("polytask.catalogue.costs", lambda: {**costs(), "nash_mtl": 5.25})
+    lines = polytask("list", "balancers").stdout.splitlines()
+    (row,) = (line for line in lines if line.startswith("  nash_mtl "))
+    assert row.split()[:3] == ["nash_mtl", "gramian", "5.25"]
+    assert "No task may be hurt" in row
+    assert all(len(line) <= int(columns) for line in lines[:-2])
+    found = {entry["name"]: entry for entry in strict(polytask("list", "balancers", "--json").stdout)["balancers"]}
+    assert found["nash_mtl"]["cost"] == 5.25
+    words = " ".join(word for line in lines for word in line[49:].split())
+    assert all(entry["use_when"] in words for entry in found.values())
 
 
 @pytest.fixture

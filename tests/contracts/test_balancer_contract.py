@@ -427,6 +427,14 @@ def test_its_paper_is_known(name: str) -> None:
     assert (BALANCERS[name].paper is None) == ("Paper:" not in (BALANCERS[name].__doc__ or ""))
 
 
+@every
+def test_it_says_in_a_line_when_to_use_it(name: str) -> None:
+    line = BALANCERS[name].__dict__.get("use_when", "")
+    assert 20 <= len(line) <= 100
+    assert line.endswith(".")
+    assert sum(cls.use_when == line for cls in BALANCERS.values()) == 1, "what another says"
+
+
 @from_losses
 def test_a_method_from_losses_takes_one_backward_pass_and_a_look_ahead_two_more(name: str) -> None:
     forward, backward = [], []

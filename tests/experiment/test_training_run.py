@@ -389,7 +389,7 @@ def test_how_gradients_are_taken(houses, tmp_path, balancer, has_effect):
         "gradients": {"level": "representation", "every": 3},
     }
     trained = run(Experiment.read(values), data=houses, folder=tmp_path / "run", quiet=True, say=said.append)
-    assert any("gradients has no effect" in s for s in said) != has_effect
+    assert any("has no effect: balancer" in s for s in said) != has_effect
     assert read_yaml(trained.path / "config.yaml")[0]["gradients"] == {"level": "representation", "every": 3}
     assert set(trained.predict(houses)) >= {"price", "sold"}
 
@@ -406,3 +406,25 @@ def test_tasks_that_read_different_stages_have_no_one_representation(houses, tmp
     }
     with pytest.raises(TrainingError, match=r"epoch 1, step 1: level='representation'.*use level='exact'"):
         run(Experiment.read(values), data=houses, folder=tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("balancer", "optimizer", "is_idle"),
+    [
+        ("sum", "adamw", True),
+        ({"smooth": {"of": "dwa"}}, "adamw", True),
+        ("pcgrad", "adamw", False),
+        ("sum", "adatask", False),
+    ],
+    ids=str,
+)
+def test_settings_of_gradients_that_nobody_reads_have_no_effect(houses, tmp_path, balancer, optimizer, is_idle):
+    said = []
+    values = {
+        "tasks": {"price": {"kind": "regression"}, "sold": {"kind": "classification"}},
+        "train": {"epochs": 1, "optimizer": optimizer},
+        "balancer": balancer,
+        "gradients": {"chunk": 1000},
+    }
+    run(Experiment.read(values), data=houses, folder=tmp_path / "run", quiet=True, say=said.append)
+    assert any(s.startswith("warning: gradients: {'chunk': 1000} has no effect: balancer ") for s in said) == is_idle

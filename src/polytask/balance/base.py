@@ -65,6 +65,8 @@ class Balancer(nn.Module, ABC):
     looks_ahead: ClassVar[bool] = False
     #: Whether `forward` gives a `Direction`, not weights.
     gives_direction: ClassVar[bool] = False
+    #: One honest line, at most 100 characters.
+    use_when: ClassVar[str] = ""
     #: Degree of the update in the gradients: those of c · J give c^degree times the update.
     degree: float = 1.0
 
@@ -242,10 +244,13 @@ class Balancer(nn.Module, ABC):
 
     def _check_engine(self, engine: Engine) -> None:
         name = type(self).__name__
+        if not isinstance(engine, Engine):
+            wanted = "an Engine is wanted: engine=Engine(level='representation')"
+            raise ValueError(f"{name}: engine={engine!r}, {wanted}")  # noqa: TRY004
         if engine.level not in self.levels:
             raise ValueError(
-                f"{name}: level={engine.level!r}, but it reads single coordinates of the shared parameters' gradients: "
-                "level='exact'"
+                f"{name}: level={engine.level!r}, but it looks at the shared parameters' own gradients, layer by layer, "
+                "number by number or over many steps: level='exact'"
             )
         if engine.every > 1 and "jacobian" in self.reads:
             raise ValueError(f"{name}: every={engine.every}, but it needs the gradients of every step: every=1")

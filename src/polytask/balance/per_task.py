@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite
+from numbers import Real
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,7 +13,7 @@ from polytask.errors import nearest
 
 
 def per_task(
-    given: Mapping[str, float] | Sequence[float] | None,
+    given: Any,
     tasks: Sequence[str],
     setting: str,
     method: str,
@@ -45,6 +47,8 @@ def per_task(
             raise ValueError(f"{method}: it needs a {one} for every task: {example}")
         return torch.full((len(tasks),), default, dtype=torch.float64)
     if not isinstance(given, Mapping):
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise ValueError(f"{method}: {setting}={given!r}, a number for every task is wanted: {example}")  # noqa: TRY004
         if len(given) != len(tasks):
             raise ValueError(f"{method}: {len(given)} {setting} for the {len(tasks)} tasks {list(tasks)}: {example}")
         given = dict(zip(tasks, given, strict=True))
@@ -52,8 +56,9 @@ def per_task(
     for name, number in given.items():
         if name not in tasks:
             raise ValueError(f"{method}: a {one} for the unknown task {name!r}; {nearest(name, tasks)}")
-        if not (isfinite(number) and number >= least and number > above):
-            raise ValueError(f"{method}: the {one} of task {name!r} is {number}, a finite number{bound} is wanted")
+        is_number = isinstance(number, Real) and not isinstance(number, bool)
+        if not (is_number and isfinite(number) and number >= least and number > above):
+            raise ValueError(f"{method}: the {one} of task {name!r} is {number!r}, a finite number{bound} is wanted")
     if missing := [name for name in tasks if name not in given]:
         raise ValueError(f"{method}: no {one} for task {missing[0]!r}: {example}")
     return torch.tensor([given[name] for name in tasks], dtype=torch.float64)

@@ -51,6 +51,10 @@ class Smooth(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses", "gramian", "jacobian", "probe"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "zhou2022"
+    use_when: ClassVar[str] = (
+        "Another balancer's weights jump from batch to batch; what it promises of one step is lost."
+    )
+    extra_passes: ClassVar[str] = "as the other"
     weights: Tensor
 
     def __init__(

@@ -1,9 +1,12 @@
 """What the commands print: tables for people, JSON for machines."""
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table as Grid
 
-from polytask.catalogue import entries
+from polytask.catalogue import Entry, entries
 from polytask.errors import ConfigError
 from polytask.runs import Run, TaskScores, explained, finite
 from polytask.studies import Forecast, Study, leaderboard_table, verdict_table
@@ -135,14 +138,40 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
 
 
 def print_catalogues(names: Sequence[str], *, as_json: bool) -> None:
-    """Catalogues, one line a member."""
+    """Catalogues: a line a member, and of balancers what they cost and when to use them."""
     found = {name: entries(name) for name in names}
     if as_json:
-        print_json({name: [vars(entry) for entry in rows] for name, rows in found.items()})
+        print_json({name: [as_written(entry) for entry in rows] for name, rows in found.items()})
         return
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     for name, rows in found.items():
         print(f"{name}")
+        if name == "balancers":
+            print(_row("", "reads", "× sum", "when to use it", width))
         for entry in rows:
-            reads = f"  [reads {', '.join(entry.reads)}]" if entry.reads else ""
             settings = f"  ({', '.join(entry.settings)})" if entry.settings else ""
-            print(f"  {entry.name:<21} {entry.summary}{reads}{settings}")
+            if entry.traits is None:
+                print(f"  {entry.name:<21} {entry.summary}{settings}")
+            else:
+                cost = "" if entry.traits.cost is None else f"{entry.traits.cost:.2f}"
+                when = f"{entry.traits.use_when}{settings}"
+                print(_row(entry.name, ", ".join(entry.reads) or "–", cost, when, width))
+        if name == "balancers":
+            print(
+                "  × sum: the time of a training step over that with sum; docs/methods.md says on what, and tells of\n"
+                "  each what it does and promises; docs/choosing.md is a guide"
+            )
+
+
+def as_written(entry: Entry) -> dict[str, Any]:
+    """A member of a catalogue for machines, its traits beside its name."""
+    values = asdict(entry)
+    traits = values.pop("traits") or {}
+    return {**values, **traits}
+
+
+def _row(name: str, reads: str, cost: str, when: str, width: int) -> str:
+    """One member as columns; the last, and what is read, go on below where they are too long."""
+    left, right = textwrap.wrap(reads, 16), textwrap.wrap(when, max(width - 50, 30))
+    lines = zip_longest([name], left, [cost], right, fillvalue="")
+    return "\n".join(f"  {a:<21} {b:<16} {c:>6}  {d}".rstrip() for a, b, c, d in lines)

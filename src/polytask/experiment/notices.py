@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from polytask.balance import BALANCERS, Engine
-from polytask.config import constructors
+from polytask.balance import BALANCERS
+from polytask.config import constructors, plain
 from polytask.experiment.choices import Experiment
 from polytask.experiment.given import ALL, Source
 from polytask.experiment.prepare import Prepared
 from polytask.tasks import Task
+from polytask.train import optimizer_class
 
 #: Takes the sentences, one by one.
 Say = Callable[[str], None]
@@ -62,8 +63,10 @@ def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]
         if task.after:
             yield f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda"
     *_, balancer = constructors(experiment.balancer)  # one that wraps another does what that one does
-    if experiment.gradients != Engine() and not balancer.reads & {"gramian", "jacobian"}:
-        yield f"warning: gradients has no effect: balancer {balancer.__name__} does not look at any"
+    reads = {*balancer.reads, *getattr(optimizer_class(experiment.train), "reads", ())}
+    engine = plain(experiment.gradients)
+    if engine and not reads & {"gramian", "jacobian"}:
+        yield f"warning: gradients: {engine} has no effect: balancer {balancer.__name__} reads no gradients"
     if balancer is BALANCERS["sum"]:
         return
     if balancer.looks_ahead:

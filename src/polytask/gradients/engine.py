@@ -39,10 +39,14 @@ class Engine:
     def __post_init__(self) -> None:
         if self.level not in ("exact", "representation"):
             raise ValueError(f"level={self.level!r}: 'exact' or 'representation' is wanted")
-        if self.every < 1:
-            raise ValueError(f"every={self.every}: weights are solved anew each 1, 2, … steps")
-        if self.chunk is not None and self.chunk < 1:
-            raise ValueError(f"chunk={self.chunk}: at least one number of J is held at once, such as 10_000_000")
+        for name in ("every", "chunk"):
+            value = getattr(self, name)
+            is_none = value is None and name == "chunk"
+            if not is_none and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                example = (
+                    "weights are solved anew each 1, 2, … steps" if name == "every" else "chunk=10_000_000, or None"
+                )
+                raise ValueError(f"{name}={value!r}: a whole number of at least 1 is wanted: {example}")
 
     def differentiate(
         self,

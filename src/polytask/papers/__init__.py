@@ -15,6 +15,9 @@ from polytask.papers import (
     models,
     statistics,
 )
+from polytask.papers.reference import Reference
+
+__all__ = ["PAPERS", "TABLES", "Reference", "bibtex", "reference"]
 
 TABLES = (
     balancers_from_losses,
@@ -45,3 +48,18 @@ def bibtex(keys: Iterable[str]) -> str:
             raise ValueError(f"unknown paper {key!r}; {nearest(key, PAPERS)}")
         entries[key] = PAPERS[key]
     return "".join(entry + "\n" for entry in entries.values())
+
+
+def reference(key: str) -> Reference:
+    """The paper of this key, as people read it.
+
+    Raises:
+        ValueError: a key that is not in `PAPERS`; names the nearest.
+
+    Example:
+        >>> reference("liubo2023").title
+        'FAMO: Fast Adaptive Multitask Optimization'
+    """
+    if key not in PAPERS:
+        raise ValueError(f"unknown paper {key!r}; {nearest(key, PAPERS)}")
+    return Reference.read(PAPERS[key])

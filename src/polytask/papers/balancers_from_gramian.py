@@ -55,7 +55,9 @@ PAPERS: dict[str, str] = {
   booktitle = {International Conference on Machine Learning},
   series    = {Proceedings of Machine Learning Research},
   volume    = {119},
-  year      = {2020}
+  pages     = {6597--6607},
+  year      = {2020},
+  url       = {https://proceedings.mlr.press/v119/mahapatra20a.html}
 }""",
     "navon2022": """@inproceedings{navon2022,
   author    = {Navon, Aviv and Shamsian, Aviv and Achituve, Idan and Maron, Haggai and Kawaguchi, Kenji and
@@ -119,6 +121,7 @@ PAPERS: dict[str, str] = {
   title     = {On the Convergence of Stochastic Multi-Objective Gradient Manipulation and Beyond},
   booktitle = {Advances in Neural Information Processing Systems},
   volume    = {35},
-  year      = {2022}
+  year      = {2022},
+  url       = {https://proceedings.neurips.cc/paper/2022/hash/f91bd64a3620aad8e70a27ad9cb3ca57-Abstract-Conference.html}
 }""",
 }

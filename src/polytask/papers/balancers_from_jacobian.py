@@ -33,7 +33,8 @@ PAPERS: dict[str, str] = {
   title     = {{MetaBalance}: Improving Multi-Task Recommendations via Adapting Gradient Magnitudes of Auxiliary
                Tasks},
   booktitle = {The ACM Web Conference},
-  year      = {2022}
+  year      = {2022},
+  eprint    = {2203.06801}
 }""",
     "he2024": """@inproceedings{he2024,
   author    = {He, Yifei and Zhou, Shiji and Zhang, Guojun and Yun, Hyokun and Xu, Yi and Zeng, Belinda and

@@ -10,13 +10,15 @@ PAPERS: dict[str, str] = {
   series    = {Lecture Notes in Economics and Mathematical Systems},
   volume    = {130},
   pages     = {76--86},
-  year      = {1976}
+  year      = {1976},
+  doi       = {10.1007/978-3-642-87563-2_5}
 }""",
     "chennupati2019": """@inproceedings{chennupati2019,
   author    = {Chennupati, Sumanth and Sistu, Ganesh and Yogamani, Senthil and Rawashdeh, Samir A.},
   title     = {{MultiNet++}: Multi-Stream Feature Aggregation and Geometric Loss Strategy for Multi-Task Learning},
   booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition Workshops},
-  year      = {2019}
+  year      = {2019},
+  eprint    = {1904.08492}
 }""",
     "groenendijk2021": """@inproceedings{groenendijk2021,
   author    = {Groenendijk, Rick and Karaoglu, Sezer and Gevers, Theo and Mensink, Thomas},

@@ -50,6 +50,9 @@ class AdaTask(TaskOptimizer):
     """
 
     paper: ClassVar[str | None] = "yang2023"
+    use_when: ClassVar[str] = (
+        "Adam, and tasks of which one's gradients drown the others'; moments for every task are kept."
+    )
 
     def __init__(
         self,

@@ -54,6 +54,8 @@ class MConFIG(TaskOptimizer):
     """
 
     paper: ClassVar[str | None] = "liu2025"
+    use_when: ClassVar[str] = "Conflict, but no time for a gradient a task: one task a step, the others remembered."
+    extra_passes: ClassVar[str] = "none"
 
     def __init__(
         self,

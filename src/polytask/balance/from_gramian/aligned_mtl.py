@@ -50,6 +50,9 @@ class AlignedMTL(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "senushkin2023"
+    use_when: ClassVar[str] = (
+        "Gradients nearly parallel or very unequal; by default steps are as short as the weakest part."
+    )
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
     preferences: Tensor
 

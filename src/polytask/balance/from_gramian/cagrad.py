@@ -53,6 +53,7 @@ class CAGrad(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "liu2021"
+    use_when: ClassVar[str] = "The worst-off task needs help, but the mean loss should still converge (c < 1)."
 
     def __init__(
         self,

@@ -39,6 +39,9 @@ class ConFIG(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "liu2025"
+    use_when: ClassVar[str] = (
+        "Conflict, and gradients of very different length: the independent ones all make progress."
+    )
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:

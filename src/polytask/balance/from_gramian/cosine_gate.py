@@ -45,6 +45,7 @@ class CosineGate(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "du2018"
+    use_when: ClassVar[str] = "One main task, and auxiliary ones that may harm it: they count where they agree with it."
     is_impartial: ClassVar[bool] = False
 
     def __init__(

@@ -38,6 +38,9 @@ class DualProj(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "lopezpaz2017"
+    use_when: ClassVar[str] = (
+        "As `upgrad`, but the update itself is nearest to the mean; a weak task may just not be hurt."
+    )
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:

@@ -56,6 +56,7 @@ class EPO(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian", "losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "mahapatra2020"
+    use_when: ClassVar[str] = "You want the losses in a ratio of your own; a linear program a step, losses above 0."
     preferences: Tensor
 
     def __init__(

@@ -45,6 +45,9 @@ class FairGrad(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "ban2024"
+    use_when: ClassVar[str] = (
+        "As `nash_mtl`, with a choice between sum and worst-off task; tune the learning rate anew."
+    )
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class GradNorm(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian", "losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "chen2018"
+    use_when: ClassVar[str] = "Tasks lag, or gradients differ in length; alpha has to be tuned."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
     levels: ClassVar[frozenset[Literal["exact", "representation"]]] = frozenset({"exact"})
     weights: Tensor

@@ -50,6 +50,7 @@ class GradVac(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "wang2021"
+    use_when: ClassVar[str] = "Related tasks, such as languages, that should agree more than single batches show."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
     target: Tensor
 

@@ -47,6 +47,7 @@ class IMTL(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian", "losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "liuliyang2021"
+    use_when: ClassVar[str] = "Losses and gradients both of very different scale; unsteady as `imtl_g` is."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
     log_scale: Tensor
 

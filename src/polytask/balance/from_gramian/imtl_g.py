@@ -39,6 +39,7 @@ class IMTLG(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "liuliyang2021"
+    use_when: ClassVar[str] = "Gradients of very different length; unsteady where they are nearly dependent."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:

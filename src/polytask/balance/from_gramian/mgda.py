@@ -54,6 +54,9 @@ class MGDA(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian", "losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "sener2018"
+    use_when: ClassVar[str] = (
+        "No task may be hurt; it may stall, and the shortest gradient wins unless normalization is l2."
+    )
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
 
     def __init__(

@@ -49,6 +49,9 @@ class NashMTL(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "navon2022"
+    use_when: ClassVar[str] = (
+        "No task may be hurt, whatever its scale; steps keep one length: let the learning rate decay."
+    )
     degree = 0.0
 
     def __init__(

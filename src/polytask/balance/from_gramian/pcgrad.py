@@ -42,6 +42,9 @@ class PCGrad(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "yu2020"
+    use_when: ClassVar[str] = (
+        "Gradients conflict, few tasks, lengths as in a sum; of three or more, one may still be hurt."
+    )
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
 
     def __init__(

@@ -45,6 +45,7 @@ class SDMGrad(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "xiao2023"
+    use_when: ClassVar[str] = "Between the mean and `mgda`: the worst-off tasks are helped, but one may be hurt."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
 
     def __init__(

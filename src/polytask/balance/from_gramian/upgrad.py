@@ -36,6 +36,7 @@ class UPGrad(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"gramian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "quinton2024"
+    use_when: ClassVar[str] = "No task may be hurt, but lengths should count; without conflict it is the mean."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:

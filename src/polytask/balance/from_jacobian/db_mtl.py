@@ -48,6 +48,7 @@ class DBMTL(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"jacobian", "losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "lin2023"
+    use_when: ClassVar[str] = "Units of losses and lengths of gradients both differ; keeps a gradient a task."
     levels: ClassVar[frozenset[Literal["exact", "representation"]]] = frozenset({"exact"})
     gives_direction: ClassVar[bool] = True
     count: Tensor

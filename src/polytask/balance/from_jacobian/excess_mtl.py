@@ -50,6 +50,7 @@ class ExcessMTL(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"jacobian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "he2024"
+    use_when: ClassVar[str] = "Some labels are noisy, so that a large loss is no reason for a large weight."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
     levels: ClassVar[frozenset[Literal["exact", "representation"]]] = frozenset({"exact"})
     log_weight: Tensor

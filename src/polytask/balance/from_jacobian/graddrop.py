@@ -50,6 +50,7 @@ class GradDrop(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"jacobian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "chen2020"
+    use_when: ClassVar[str] = "Tasks pull single parameters in opposite directions, and noise does no harm."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
     levels: ClassVar[frozenset[Literal["exact", "representation"]]] = frozenset({"exact"})
     gives_direction: ClassVar[bool] = True

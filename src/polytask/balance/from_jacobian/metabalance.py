@@ -53,6 +53,9 @@ class MetaBalance(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"jacobian"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "he2022"
+    use_when: ClassVar[str] = (
+        "One main task, and auxiliary gradients that drown it or drown in it; directions do not count."
+    )
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
     is_impartial: ClassVar[bool] = False
     levels: ClassVar[frozenset[Literal["exact", "representation"]]] = frozenset({"exact"})

@@ -57,6 +57,9 @@ class MoCo(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"jacobian", "losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "gradients"
     paper: ClassVar[str | None] = "fernando2023"
+    use_when: ClassVar[str] = (
+        "Batches too small to solve weights from; keeps a gradient a task, may stall as `mgda` does."
+    )
     levels: ClassVar[frozenset[Literal["exact", "representation"]]] = frozenset({"exact"})
     gives_direction: ClassVar[bool] = True
     count: Tensor

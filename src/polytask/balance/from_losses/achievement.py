@@ -51,6 +51,7 @@ class Achievement(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "yun2023"
+    use_when: ClassVar[str] = "You know what each task reaches alone, and all should come equally near to it."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
     potentials: Tensor
 

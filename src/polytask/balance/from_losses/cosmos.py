@@ -43,6 +43,9 @@ class COSMOS(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "ruchte2021"
+    use_when: ClassVar[str] = (
+        "You want the losses in proportions of your own at the cost of a sum; strength has to be tuned."
+    )
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
     preferences: Tensor
 

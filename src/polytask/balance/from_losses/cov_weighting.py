@@ -42,6 +42,9 @@ class CoVWeighting(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "groenendijk2021"
+    use_when: ClassVar[str] = (
+        "Losses of different scale, where those that have settled should yield; noise gains weight."
+    )
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
     count: Tensor
     mean_loss: Tensor

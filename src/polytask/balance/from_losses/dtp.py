@@ -45,6 +45,9 @@ class DTP(Balancer):
 
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "guo2018"
+    use_when: ClassVar[str] = (
+        "Hard tasks should count more, by validation skill; steps get shorter as all tasks get good."
+    )
 
     def __init__(
         self,

@@ -44,6 +44,7 @@ class DWA(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "liu2019"
+    use_when: ClassVar[str] = "Tasks learn at different speeds, and the scales of their losses are right already."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
     epoch: Tensor
     total: Tensor

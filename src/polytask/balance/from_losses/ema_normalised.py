@@ -44,6 +44,7 @@ class EMANormalised(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "lakkapragada2022"
+    use_when: ClassVar[str] = "As `scale_invariant`, where the loss of one batch is too noisy to divide by."
     weights: Tensor
     average: Tensor
 

@@ -28,6 +28,9 @@ class Fixed(Balancer):
     """
 
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
+    use_when: ClassVar[str] = (
+        "You know, or can tune, how much each task counts: the baseline that a method has to beat."
+    )
     is_impartial: ClassVar[bool] = False
     weights: Tensor
 

@@ -34,6 +34,7 @@ class GLS(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "chennupati2019"
+    use_when: ClassVar[str] = "Every loss should fall by the same share of itself, and none of them nears 0."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:

@@ -42,6 +42,7 @@ class IMTLL(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "liuliyang2021"
+    use_when: ClassVar[str] = "As `uncertainty`, starting from the plain sum; losses have to be above 0."
     log_scale: Tensor
 
     def __init__(

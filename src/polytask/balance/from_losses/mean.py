@@ -26,6 +26,7 @@ class Mean(Balancer):
     """
 
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
+    use_when: ClassVar[str] = "As `sum`, where a step should not grow with the number of tasks: 1/T of its length."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:

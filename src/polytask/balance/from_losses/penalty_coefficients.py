@@ -41,6 +41,7 @@ class PenaltyCoefficients(Balancer):
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
+    use_when: ClassVar[str] = "You can say what loss to expect of each task: the plain sum until one exceeds it."
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
     expected: Tensor

@@ -47,6 +47,7 @@ class RLW(Balancer):
 
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "lin2022"
+    use_when: ClassVar[str] = "As a control: a method that does not beat random weights has not shown that it looks."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
 
     def __init__(

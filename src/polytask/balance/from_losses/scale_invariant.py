@@ -39,6 +39,7 @@ class ScaleInvariant(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "navon2022"
+    use_when: ClassVar[str] = "Units of the losses must not matter, and all of them are above 0; nothing to tune."
     weights: Tensor
 
     def __init__(

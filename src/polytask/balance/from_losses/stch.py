@@ -52,6 +52,7 @@ class STCH(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "lin2024"
+    use_when: ClassVar[str] = "The worst-off tasks should count most, but none of the others nothing."
     preferences: Tensor
     ideals: Tensor
     nadir: Tensor

@@ -25,6 +25,7 @@ class Sum(Balancer):
     """
 
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
+    use_when: ClassVar[str] = "First, with a tuned learning rate and regularisation: often nothing here does better."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "sum"
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:

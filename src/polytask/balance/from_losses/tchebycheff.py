@@ -39,6 +39,9 @@ class Tchebycheff(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "bowman1976"
+    use_when: ClassVar[str] = (
+        "Only the worst-off task matters, by your preferences; one task learns a step, so it is slow."
+    )
     preferences: Tensor
     ideals: Tensor
 

@@ -45,6 +45,7 @@ class Uncertainty(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "kendall2018"
+    use_when: ClassVar[str] = "Losses above 0 in different units, and no budget to tune weights."
     log_variance: Tensor
 
     def __init__(

@@ -43,6 +43,7 @@ class UncertaintyRevised(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "liebel2018"
+    use_when: ClassVar[str] = "As `uncertainty`, where a loss near 0 should gain weight more slowly."
     log_variance: Tensor
 
     def __init__(

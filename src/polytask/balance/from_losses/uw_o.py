@@ -34,6 +34,7 @@ class UWO(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "kirchdorfer2024"
+    use_when: ClassVar[str] = "As `uncertainty` without its delay: weights follow every batch's loss, noise included."
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """1/L of the tasks present."""

@@ -38,6 +38,7 @@ class UWSO(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "kirchdorfer2024"
+    use_when: ClassVar[str] = "As `uw_o` with weights that sum to 1; only with a tuned temperature and no loss near 0."
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
 
     def __init__(

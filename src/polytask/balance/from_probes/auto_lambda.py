@@ -64,6 +64,8 @@ class AutoLambda(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"probe"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "liushikun2022"
+    use_when: ClassVar[str] = "It is unknown which tasks help the primary ones, and there are validation rows to spend."
+    extra_passes: ClassVar[str] = "4 forward, 2 backward"
     looks_ahead: ClassVar[bool] = True
     weights: Tensor
 

@@ -62,6 +62,8 @@ class FAMO(Balancer):
     reads: ClassVar[frozenset[str]] = frozenset({"losses", "probe"})
     scales: ClassVar[Literal["losses", "gradients"]] = "losses"
     paper: ClassVar[str | None] = "liubo2023"
+    use_when: ClassVar[str] = "Many tasks that should improve at one rate, cheaply: no gradient a task is taken."
+    extra_passes: ClassVar[str] = "1 forward"
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
     looks_after: ClassVar[bool] = True
     logits: Tensor

@@ -1,0 +1,53 @@
+"""docs/choosing.md names what there is, its YAML is a study, and its numbers are those of the benchmarks."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+from polytask.catalogue import CATALOGUES
+from polytask.config import build
+from polytask.experiment.choices import SECTIONS
+from polytask.studies import StudySettings
+from polytask.yaml_file import parse_yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+
+
+def test_its_yaml_is_a_study():
+    (text,) = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+    values, source = parse_yaml(text, "choosing.md")
+    settings = build(StudySettings, values["study"], source, ("study",))
+    assert len(settings.candidates) == 4
+
+
+def test_every_method_it_names_is_there():
+    known = {name for members in CATALOGUES.values() for name in members} | set(SECTIONS)
+    others = {"grid", "representation", "exact", "placebo", "weights", "max_norm", "every"}
+    named = set(re.findall(r"`([a-z][a-z_0-9]*)`", TEXT))
+    assert named - known - others == set()
+    assert len(named & set(CATALOGUES["balancers"])) >= 30
+
+
+def test_its_verdicts_are_those_of_the_benchmark():
+    rows = json.loads((ROOT / "benchmarks" / "results" / "verdicts.json").read_text(encoding="utf-8"))["rows"]
+    tasks = [row for row in rows if row["task"] != "mean of tasks"]
+    words = Counter(row["verdict"] for row in tasks)
+    said = " ".join(TEXT.split())
+    assert f"of the {len(tasks)} tasks of six data sets" in said
+    assert len({row["data"] for row in rows}) == 6
+    assert (
+        f"sharing helps {words['helps']}, hurts {words['hurts']}, is practically equal for {words['practically equal']}, "
+        f"and for {words['cannot tell']} the rows at hand cannot tell"
+    ) in said
+    tox = [row for row in rows if row["data"] == "tox21"]
+    assert {row["verdict"] for row in tox if row["task"] == "mean of tasks"} == {"helps"}
+    assert sum(row["verdict"] == "helps" for row in tox if row["task"] != "mean of tasks") == 2
+
+
+def test_its_files_are_there():
+    for name in re.findall(r"\]\(([\w.]+\.md)[)#]", TEXT):
+        assert (ROOT / "docs" / name).exists(), name
+    for name in re.findall(r"`(benchmarks/[\w/.]+)`", TEXT):
+        assert (ROOT / name).exists(), name
