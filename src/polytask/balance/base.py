@@ -242,15 +242,15 @@ class Balancer(nn.Module, ABC):
             return False
         return not bool(self.kept[index].isnan().any())
 
-    def _check_engine(self, engine: Engine) -> None:
+    def _check_engine(self, engine: Any) -> None:
         name = type(self).__name__
         if not isinstance(engine, Engine):
             wanted = "an Engine is wanted: engine=Engine(level='representation')"
             raise ValueError(f"{name}: engine={engine!r}, {wanted}")  # noqa: TRY004
         if engine.level not in self.levels:
             raise ValueError(
-                f"{name}: level={engine.level!r}, but it looks at the shared parameters' own gradients, layer by layer, "
-                "number by number or over many steps: level='exact'"
+                f"{name}: level={engine.level!r}, but it looks at the shared parameters' gradients by layer, by "
+                "number or over many steps: level='exact'"
             )
         if engine.every > 1 and "jacobian" in self.reads:
             raise ValueError(f"{name}: every={engine.every}, but it needs the gradients of every step: every=1")

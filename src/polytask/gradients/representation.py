@@ -96,5 +96,5 @@ def _check(graph: StepGraph, names: Sequence[str], shared: Sequence[Tensor], fea
     if not features and (len(met) != 1 or any(len(tasks) < len(names) for tasks in met.values())):
         raise ValueError(
             f"level='representation': the tasks {', '.join(names)} do not read one and the same representation "
-            f"(their graphs meet in {len(met)} tensors): use level='exact', or in a loop of your own pass it, features=h"
+            f"(their graphs meet in {len(met)} tensors): use level='exact', or, in your own loop, pass features=h"
         )
