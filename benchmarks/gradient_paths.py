@@ -9,8 +9,6 @@ multi-layer perceptron, a convolutional and a recurrent network): every way, aga
 
 import argparse
 import itertools
-import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -20,14 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import polytask
+import record
 from polytask.balance import Engine
 from polytask.gradients import cost
 from polytask.gradients.by_layers import by_layers
 from polytask.gradients.loop import by_loop
 from polytask.gradients.parts import Explicit, Product
 
-ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ((64, 64), (256, 256), (512, 1024), (1024, 128), (2048, 512))
 WAYS: dict[str, dict[str, bool]] = {
     "explicit, one by one": {"batched": False, "by_products": False},
@@ -150,7 +147,7 @@ def pass_rows(repeats: int) -> Iterator[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "gradient_paths.json")
+    parser.add_argument("--out", type=Path, default=record.RESULTS / "gradient_paths.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
     began = time.time()
@@ -162,25 +159,22 @@ def main() -> None:
         "a layer: mean time ÷ the faster way's": statistics.mean(row["regret"] for row in layers),
         "a whole pass: median time ÷ the fastest way's": statistics.median(row["regret"] for row in passes),
     }
-    result = {
-        "question": (__doc__ or "").splitlines()[0],
-        "command": f"python benchmarks/gradient_paths.py --repeats {options.repeats}",
-        "versions": {"polytask": polytask.__version__, "torch": torch.__version__},
-        "hardware": f"{os.cpu_count()} CPU cores",
-        "threads": 1,
-        "seconds": round(time.time() - began, 1),
-        "constants": {"MOVED": cost.MOVED, "SQUARE": cost.SQUARE},
-        "fitted": fitted(layers),
-        "rows": passes,
-        "layers": layers,
-        "targets": [
-            {"name": name, "value": round(value, 3), "target": 1.1, "better": "lower", "met": value <= 1.1}
-            for name, value in values.items()
-        ],
-    }
-    print(result["fitted"], result["targets"])
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    targets = [record.target(name, round(value, 3), 1.1) for name, value in values.items()]
+    print(best := fitted(layers), targets)
+    record.write(
+        options.out,
+        question=__doc__ or "",
+        command=f"python benchmarks/gradient_paths.py --repeats {options.repeats}",
+        seconds=time.time() - began,
+        allocator=record.ALLOCATOR,
+        constants={"MOVED": cost.MOVED, "SQUARE": cost.SQUARE},
+        fitted=best,
+        layers=layers,
+        rows=passes,
+        targets=targets,
+    )
 
 
 if __name__ == "__main__":
+    record.with_steady_allocator()
     main()

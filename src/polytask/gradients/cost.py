@@ -26,7 +26,7 @@ BATCHED = frozenset(_BATCHED.split())
 #: Below so many tasks the loop has less to do than `torch.vmap` to prepare.
 LEAST_BATCHED = 4
 #: Few tasks with at most so many numbers in J are taken by the loop: there is nothing to save.
-LOOPED = 2**17
+LOOPED = 2**18
 
 
 def is_looped(tasks: int, numbers: int) -> bool:
