@@ -24,6 +24,18 @@ class RunError(PolytaskError):
     """A Run folder cannot be written, read or resumed."""
 
 
+class ProcessError(PolytaskError):
+    """A training in several processes cannot go on, since they differ or one of them has ended.
+
+    Attributes:
+        is_echo: whether another process has said why, so that this one need not.
+    """
+
+    def __init__(self, sentence: str, *, is_echo: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_echo = is_echo
+
+
 class MissingExtraError(PolytaskError, ImportError):
     """An optional dependency is not installed; the text names the extra that holds it."""
 

@@ -44,7 +44,7 @@ from polytask.balance.from_losses import (
 )
 from polytask.balance.from_probes import FAMO, AutoLambda
 from polytask.balance.smooth import Smooth
-from polytask.gradients import Engine, Probe, Signals
+from polytask.gradients import Engine, Probe, Processes, Shares, Signals
 
 #: Every balancer by its catalogue name: those that see losses, those that see gradients, those that look at losses
 #: after the step or ahead of it, those around another.
@@ -136,8 +136,10 @@ __all__ = [
     "PCGrad",
     "PenaltyCoefficients",
     "Probe",
+    "Processes",
     "SDMGrad",
     "ScaleInvariant",
+    "Shares",
     "Signals",
     "Smooth",
     "Sum",

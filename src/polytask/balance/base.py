@@ -1,8 +1,7 @@
 """What every balancer is: given the signals of a step, who yields."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import nan
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,10 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from polytask.balance.backward_pass import BackwardPass, backward_weighted_losses
+from polytask.balance.backward_pass import BackwardPass, listed, meet, multiplied
 from polytask.config import Choice, choose
 from polytask.errors import nearest
-from polytask.gradients import Direction, Engine, Probe, Signals, check_losses, loss_values
+from polytask.gradients import Direction, Engine, Probe, Processes, Signals
 
 
 class Balancer(nn.Module, ABC):
@@ -150,6 +149,7 @@ class Balancer(nn.Module, ABC):
         penalty: Tensor | None = None,
         allow_unreached: bool = False,
         probe: Probe | None = None,
+        processes: Processes | None = None,
     ) -> dict[str, float]:
         """Fills `.grad` everywhere, as `loss.backward()` would: what is there already is added to.
 
@@ -169,57 +169,48 @@ class Balancer(nn.Module, ABC):
             allow_unreached: whether the losses of this step may reach none of `shared`, as where heads read
                 early features. Refused otherwise: it would be a plain sum in silence.
             probe: made before the forward pass, for methods that look ahead.
+            processes: who takes this step together, each on its own rows. `losses` are then this process's shares of
+                the mean losses (`processes.shares`), which add up to them; a process without a label of a task, or of
+                any, leaves it out. What the balancer sees, the weights and `.grad` are those of the global batch, alike
+                in every process; `penalty` is the mean of the processes' that have one.
 
         Returns:
-            The weights: task -> float.
+            The weights: task -> float, of every task that some process has.
 
         Raises:
             ValueError: an unknown task, a loss that cannot be differentiated, shared parameters that no loss
                 reaches, losses or gradients that are not finite (where the method reads any: else nothing
                 waits for the device); names the task or parameter.
         """
-        parameters = _listed(shared, len(losses))
-        _check_penalty(penalty)
-        check_losses(losses)
-        index = self._index(losses)
-        values = loss_values(losses) if self.reads else torch.full((len(losses),), nan, dtype=torch.float64)
-        factors = self.loss_factors(index, values)
-        multiplied = losses if factors is None else _multiplied(losses, factors)
-        watched = self.watched(parameters, losses)
-        step = BackwardPass(multiplied, watched, scaler, self.engine, features, allow_unreached=allow_unreached)
-        write: Callable[[], None] | None = None
+        parameters = listed(shared, len(losses))
+        self._check_processes(processes, parameters)
+        met = meet(losses, penalty, processes, reads_losses=bool(self.reads))
+        index = self._index(met.names)
+        factors = self.loss_factors(index, met.values)
+        step = BackwardPass(
+            losses if factors is None else multiplied(losses, met.names, factors),
+            self.watched(parameters, losses),
+            self.engine,
+            features,
+            met=met,
+            penalty=penalty,
+            scaler=scaler,
+            processes=processes,
+            allow_unreached=allow_unreached,
+        )
         if self._is_between(index):
-            weights = self.kept[index]
+            weights, update = self.kept[index], None
             self.step += 1
+        else:
             if self.scales == "gradients":
-                write = partial(step.accumulate_weighted, weights.tolist(), retain_graph=penalty is not None)
+                step.differentiate()
+            known = [(scores or {}).get(name, nan) for name in met.names]
+            weights, update = self._solved(step, step.signals(index, int(self.step), epoch, known, self.reads, probe))
+        record = dict(zip(met.names, (weights if factors is None else weights * factors).tolist(), strict=True))
+        if self.scales == "losses":
+            step.accumulate_losses(losses, record)
         else:
-            gradients = step.differentiate(retain_graph=penalty is not None) if self.scales == "gradients" else None
-            signals = Signals(
-                names=tuple(losses),
-                index=index,
-                step=int(self.step),
-                epoch=epoch,
-                scores=torch.tensor([(scores or {}).get(name, nan) for name in losses], dtype=torch.float64),
-                reads=self.reads,
-                losses=values,
-                gramian=step.gramian,
-                jacobian=step.jacobian,
-                sizes=step.sizes,
-                probe=probe,
-            )
-            weights, update = self._solved(step, signals)
-            if update is not None:
-                write = partial(step.accumulate_update, update)
-            elif gradients is not None:
-                write = partial(gradients.accumulate, weights)
-        record = dict(zip(losses, (weights if factors is None else weights * factors).tolist(), strict=True))
-        if write is None:
-            backward_weighted_losses(losses, record, penalty, step.scale)
-        else:
-            write()
-            if penalty is not None and penalty.requires_grad:
-                step.scale(penalty).backward()
+            step.accumulate(weights, update)
         return record
 
     def _solved(
@@ -255,11 +246,21 @@ class Balancer(nn.Module, ABC):
         if engine.every > 1 and "jacobian" in self.reads:
             raise ValueError(f"{name}: every={engine.every}, but it needs the gradients of every step: every=1")
 
-    def _index(self, losses: Mapping[str, Tensor]) -> Tensor:
-        for name in losses:
+    def _check_processes(self, processes: Processes | None, shared: Sequence[nn.Parameter]) -> None:
+        if processes is None:
+            return
+        if set(processes.tasks) != set(self.tasks):
+            raise ValueError(
+                f"processes have the tasks {list(processes.tasks)}, {type(self).__name__} has {list(self.tasks)}: "
+                "the same are wanted"
+            )
+        processes.check_shared(shared)
+
+    def _index(self, names: Iterable[str]) -> Tensor:
+        for name in names:
             if name not in self.tasks:
                 raise ValueError(f"unknown task {name!r} in losses; {nearest(name, self.tasks)}")
-        return torch.tensor([self.tasks.index(name) for name in losses], dtype=torch.int64)
+        return torch.tensor([self.tasks.index(name) for name in names], dtype=torch.int64)
 
     def _checked(self, weights: Tensor, num_present: int) -> Tensor:
         if weights.shape != (num_present,) or not weights.isfinite().all():
@@ -271,27 +272,3 @@ class Balancer(nn.Module, ABC):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Balancer":
         """State stays float64 on the CPU, where weights are computed, wherever the model moves."""
         return self
-
-
-def _multiplied(losses: Mapping[str, Tensor], factors: Float[Tensor, " present"]) -> dict[str, Tensor]:
-    return {name: loss * factor for (name, loss), factor in zip(losses.items(), factors.tolist(), strict=True)}
-
-
-def _check_penalty(penalty: Tensor | None) -> None:
-    if penalty is not None and (penalty.ndim or not bool(penalty.isfinite())):
-        raise ValueError(f"penalty is {penalty.detach()}, a finite scalar is wanted")
-
-
-def _listed(shared: Iterable[nn.Parameter], num_tasks: int) -> list[nn.Parameter]:
-    """Shared parameters as a list; a generator that an earlier step used up is refused."""
-    if isinstance(shared, (nn.Module, Tensor)):
-        wanted = "pass its parameters, shared=trunk.parameters()"
-        raise ValueError(f"shared is a {type(shared).__name__}: {wanted}")  # noqa: TRY004
-    listed = list(shared)
-    # Left alone, it would turn any method into a plain sum, in silence.
-    if isinstance(shared, Iterator) and not listed and num_tasks > 1:
-        raise ValueError(
-            "shared is an iterator with nothing (left) in it: keep a list, "
-            "shared = list(trunk.parameters()); if the tasks share nothing, shared=[]"
-        )
-    return listed

@@ -19,7 +19,7 @@ from polytask.cli.options import (
     need_file,
     say,
 )
-from polytask.errors import PolytaskError
+from polytask.errors import PolytaskError, ProcessError
 
 app = typer.Typer(
     name="polytask",
@@ -35,7 +35,8 @@ def main() -> None:
     try:
         app()
     except PolytaskError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if not (isinstance(error, ProcessError) and error.is_echo):  # of several processes, one says it
+            print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output has gone, as in `polytask list | head`
         sys.stderr.close()
@@ -71,11 +72,15 @@ def fit(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train one model for all tasks; the same command goes on with a Run that was interrupted."""
+    """Train one model for all tasks; the same command goes on with a Run that was interrupted.
+
+    In several processes: torchrun --nproc-per-node 2 -m polytask fit run.yaml
+    """
     need_file(source)
     from polytask.cli.output import print_run
     from polytask.cli.settings import read_fit
     from polytask.experiment import run
+    from polytask.train import team
 
     given = {
         "data.ignore": ignore,
@@ -85,13 +90,18 @@ def fit(
         "train.epochs": epochs,
         "seed": seed,
     }
-    experiment, data = read_fit(source, task or [], setting or [], {k: v for k, v in given.items() if v is not None})
-    try:
-        trained = run(experiment, data=data, folder=out, quiet=quiet or as_json, say=say)
-    except KeyboardInterrupt:
-        print("interrupted; start the same command again to go on", file=sys.stderr)
-        raise
-    print_run(trained, as_json=as_json)
+    with team() as processes:
+        experiment, data = read_fit(
+            source, task or [], setting or [], {k: v for k, v in given.items() if v is not None}
+        )
+        try:
+            trained = run(experiment, data=data, folder=out, quiet=quiet or as_json, say=say)
+        except KeyboardInterrupt:
+            if processes.is_first:
+                print("interrupted; start the same command again to go on", file=sys.stderr)
+            raise
+        if processes.is_first:
+            print_run(trained, as_json=as_json)
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """Where examples come from: Tables, their splits, preprocessing, targets, batches, and a lint."""
 
-from polytask.data.batch import Batch, Stream, TensorTable
+from polytask.data.batch import WHOLE, Batch, Part, Stream, TensorTable
 from polytask.data.folds import make_folds
 from polytask.data.images import located
 from polytask.data.lint import Finding, lint, lint_across
@@ -16,9 +16,11 @@ from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_
 __all__ = [
     "DROPPED",
     "KINDS",
+    "WHOLE",
     "Batch",
     "Column",
     "Finding",
+    "Part",
     "PreprocessSettings",
     "Preprocessor",
     "Schema",

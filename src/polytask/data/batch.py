@@ -13,6 +13,37 @@ from polytask.feature import Inputs
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Which rows of every global batch this process takes.
+
+    Args:
+        rank: of the process, counted from 0.
+        size: how many processes there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    def of(self, index: Tensor) -> Tensor:
+        """Its rows of these: about as many in every process, but never one alone, since batch norm needs two.
+
+        Example:
+            >>> [Part(rank, 2).of(torch.arange(5)).tolist() for rank in range(2)]
+            [[0, 1, 2], [3, 4]]
+            >>> [Part(rank, 2).of(torch.arange(3)).tolist() for rank in range(2)]
+            [[0, 1, 2], []]
+        """
+        if self.size == 1:
+            return index
+        parts = index.tensor_split(max(1, min(self.size, len(index) // 2)))
+        return parts[self.rank] if self.rank < len(parts) else index[:0]
+
+
+#: All rows: there is one process.
+WHOLE = Part()
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Some rows, encoded.
 
@@ -21,7 +52,9 @@ class Batch:
         targets: by task.
         present: by task, of the target's shape; false where there is no label.
         weight: by task, of the target's shape; 0 where not present.
-        labelled: the tasks with at least one label of positive weight in this batch.
+        labelled: the tasks with at least one label of positive weight in this batch; where it is one process's part of
+            a global batch, in that one. None for a part without rows.
+        num_global_rows: rows of the global batch; of this one where there is no other.
     """
 
     inputs: Inputs
@@ -29,6 +62,7 @@ class Batch:
     present: dict[str, Tensor]
     weight: dict[str, Tensor]
     labelled: tuple[str, ...]
+    num_global_rows: int
 
     @property
     def num_rows(self) -> int:
@@ -65,13 +99,14 @@ class TensorTable:
         self.weight = {name: weight.to(device) for name, weight in targets.weight.items()}
         self.device = torch.device(device)
 
-    def batch(self, index: Tensor) -> Batch:
-        """The rows at `index`, an int64 tensor on the CPU."""
+    def batch(self, index: Tensor, part: Part = WHOLE) -> Batch:
+        """The rows at `index`, an int64 tensor on the CPU; or one process's part of them."""
         labelled = tuple(
             name
             for name in self.tasks
             if name not in self.partly_labelled or bool(self.partly_labelled[name][index].any())
         )
+        num_global_rows, index = len(index), part.of(index)
         # Pinned, so that the copy to an accelerator does not hold up the loop.
         moved = index if self.device.type != "cuda" else index.pin_memory().to(self.device, non_blocking=True)
         moved = moved.to(self.device)
@@ -80,7 +115,8 @@ class TensorTable:
             targets=_chosen(self.targets, moved),
             present=_chosen(self.present, moved),
             weight=_chosen(self.weight, moved),
-            labelled=labelled,
+            labelled=labelled if len(index) else (),
+            num_global_rows=num_global_rows,
         )
 
     def batches(self, batch_size: int) -> "Sequence[Tensor]":
@@ -105,6 +141,9 @@ class Stream:
         name: of the table, so that several walk differently.
         rows: only these rows of the table, an int64 tensor on the CPU; all where not given.
 
+    Attributes:
+        part: which rows of every batch this process takes; the walk is that of all processes.
+
     Raises:
         ValueError: a batch size below 1.
     """
@@ -120,6 +159,7 @@ class Stream:
         self.batch_size = min(batch_size, self.num_rows)
         self.seed = seed
         self.name = name
+        self.part = WHOLE
         self._pass = 0
         self._position = 0
         self._batches: Sequence[Tensor] = ()
@@ -142,7 +182,7 @@ class Stream:
             self._batches = self._cut(self._order())
         index = self._batches[self._position]
         self._position += 1
-        return self.table.batch(index)
+        return self.table.batch(index, self.part)
 
     def state(self) -> dict[str, int]:
         """Where it stands: the pass, and the batches of it that were given."""

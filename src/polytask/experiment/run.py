@@ -29,11 +29,10 @@ from polytask.runs import (
     environment,
     evaluating,
     finite,
-    pick_device,
     predictions,
     run_model,
 )
-from polytask.train import Progress, Session, TrainingData, make_progress, train
+from polytask.train import Progress, Quiet, Session, Team, TrainingData, make_progress, team, train
 
 
 def run(
@@ -49,6 +48,7 @@ def run(
     """Trains one model for all tasks and writes the Run.
 
     Started again with the same settings, data and folder, it goes on where it was; a finished Run is returned as it is.
+    In a program that torchrun started, all processes train this one Run, each on its part of every batch.
 
     Args:
         experiment: every choice.
@@ -64,27 +64,47 @@ def run(
         ConfigError: settings that do not fit.
         RunError: the folder cannot be written, or holds something else.
     """
-    sources = load_sources(experiment, data)
-    target = RunFolder(folder or default_folder(experiment, sources))
-    is_new = not target.path.exists()
-    target.create()
-    with target.locked(), ExitStack() as undo:
-        state = target.state()
-        if state == "empty":
-            undo.callback(target.forget, whole=is_new)
-            target.clear()
-            prepare(experiment, sources, target, given)
-            target.write_json("run.json", _head(sources, given))
-        else:
-            check_same(experiment, sources, target, given)
+    with team() as processes, ExitStack() as held, ExitStack() as undo:
+        if not processes.is_first:
+            say, progress = _unheard, Quiet()
+        sources = load_sources(experiment, data)
+        target = RunFolder(folder or default_folder(experiment, sources))
+        state = processes.by_first(lambda: _open(experiment, sources, target, given, held, undo))
         prepared = read_prepared(target)
         tell(experiment, prepared, sources, say)
         if state == "finished":
             say("this Run is finished: it is given back as it is")
         else:
-            _train(experiment, prepared, sources, target, progress or make_progress(quiet=quiet), say)
+            _train(experiment, prepared, sources, target, progress or make_progress(quiet=quiet), say, processes)
         undo.pop_all()
     return Run(target.path, data={name: source.table for name, source in sources.items()})
+
+
+def _unheard(sentence: str) -> None:
+    """What the first of several processes says, the others need not."""
+
+
+def _open(
+    experiment: Experiment,
+    sources: Mapping[str, Source],
+    target: RunFolder,
+    given: Given | None,
+    held: ExitStack,
+    undo: ExitStack,
+) -> str:
+    """Locks the folder, prepares the Run where there is none yet, and says how far it had come."""
+    is_new = not target.path.exists()
+    target.create()
+    held.enter_context(target.locked())
+    state = target.state()
+    if state == "empty":
+        undo.callback(target.forget, whole=is_new)
+        target.clear()
+        prepare(experiment, sources, target, given)
+        target.write_json("run.json", _head(sources, given))
+    else:
+        check_same(experiment, sources, target, given)
+    return state
 
 
 def default_folder(experiment: Experiment, sources: Mapping[str, Source]) -> Path:
@@ -106,23 +126,27 @@ def _train(
     folder: RunFolder,
     progress: Progress,
     say: Say,
+    processes: Team,
 ) -> None:
     settings = experiment.train
-    device = pick_device(settings.device, "train.device")
+    device = processes.device(settings.device, "train.device")
     began = time.time()
     with own_state(settings.threads):
         torch.manual_seed(seed_of(experiment.seed, "training"))
         data = encode(prepared, sources, device)
-        session = _session(experiment, prepared, data, device)
-        record_environment(folder, environment(device), say)
+        session = _session(experiment, prepared, data, device, processes)
+        several = {"processes": processes.size} if processes.size > 1 else {}
+        processes.by_first(lambda: record_environment(folder, environment(device) | several, say))
         try:
             scores = train(session, folder, progress)
         finally:
             progress.close()
-        _finish(session, prepared, folder, scores, time.time() - began)
+        processes.by_first(lambda: _finish(session, prepared, folder, scores, time.time() - began))
 
 
-def _session(experiment: Experiment, prepared: Prepared, data: TrainingData, device: torch.device) -> Session:
+def _session(
+    experiment: Experiment, prepared: Prepared, data: TrainingData, device: torch.device, processes: Team
+) -> Session:
     settings = experiment.train
     model = prepared.blueprint.build().to(device)
     largest = max(table.num_rows for table in data.training.values())
@@ -137,7 +161,7 @@ def _session(experiment: Experiment, prepared: Prepared, data: TrainingData, dev
         balancer = experiment.balancer(names, generator, engine=experiment.gradients).to(device)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    session = Session(model, data, balancer, agenda, settings)
+    session = Session(model, data, balancer, agenda, settings, processes)
     if settings.compile:
         # A donated buffer does not outlive a backward pass, and each task's gradient is a pass through the same graph.
         torch._functorch.config.donated_buffer = False

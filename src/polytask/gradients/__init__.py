@@ -1,10 +1,12 @@
 """What each task asks of the shared weights; knows no task and no method."""
 
-from polytask.gradients.checks import check_losses, loss_values
+from polytask.gradients.checks import check_losses, check_penalty, loss_values
+from polytask.gradients.collectives import Collectives
 from polytask.gradients.engine import Engine, weighted_backward
 from polytask.gradients.equal_cosines import equal_cosines
 from polytask.gradients.loop import cosines, gramian
 from polytask.gradients.probe import Probe, length
+from polytask.gradients.processes import Met, Processes, Shares
 from polytask.gradients.signals import Signals, check_finite
 from polytask.gradients.solvers import (
     VANISHED,
@@ -21,14 +23,19 @@ from polytask.gradients.task_gradients import Direction, TaskGradients
 
 __all__ = [
     "VANISHED",
+    "Collectives",
     "Direction",
     "Engine",
+    "Met",
     "Probe",
+    "Processes",
     "Root",
+    "Shares",
     "Signals",
     "TaskGradients",
     "check_finite",
     "check_losses",
+    "check_penalty",
     "cone_projection",
     "cone_projections",
     "cosines",

@@ -48,6 +48,12 @@ def loss_values(losses: Mapping[str, Any], *, needs_graph: bool = True) -> Float
     return values
 
 
+def check_penalty(penalty: Tensor | None) -> None:
+    """Raises ValueError where a penalty is no finite scalar."""
+    if penalty is not None and (penalty.ndim or not bool(penalty.isfinite())):
+        raise ValueError(f"penalty is {penalty.detach()}, a finite scalar is wanted")
+
+
 def trainable_parameters(shared: Any) -> list[Tensor]:
     """The shared parameters to differentiate: each once, frozen ones left out.
 

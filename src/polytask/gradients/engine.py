@@ -10,8 +10,10 @@ from polytask.gradients.by_layers import by_layers
 from polytask.gradients.checks import check_losses, trainable_parameters
 from polytask.gradients.cost import is_looped
 from polytask.gradients.crossing import backward_weighted
+from polytask.gradients.gathered import gathered
 from polytask.gradients.graph import StepGraph
 from polytask.gradients.loop import by_loop
+from polytask.gradients.processes import Processes
 from polytask.gradients.representation import at_representation
 from polytask.gradients.task_gradients import TaskGradients
 
@@ -57,6 +59,8 @@ class Engine:
         with_own: bool = True,
         features: Tensor | Sequence[Tensor] | None = None,
         allow_unreached: bool = False,
+        processes: Processes | None = None,
+        names: Sequence[str] | None = None,
     ) -> TaskGradients:
         """The gradients of each loss with respect to everything it reaches; changes no `.grad`.
 
@@ -68,6 +72,9 @@ class Engine:
             features: at level "representation", what the tasks' own parts read; found where the tasks' graphs meet
                 if not given. Not looked at otherwise.
             allow_unreached: whether the losses may reach none of `shared`; J is then zero.
+            processes: who else takes part in this step: `losses` are then this process's shares, and what comes out
+                is of the global batch.
+            names: of the tasks that some process has, as `processes.meet(losses)` says.
 
         Raises:
             ValueError: a loss that cannot be differentiated, or shared parameters none of which any loss reaches
@@ -81,17 +88,33 @@ class Engine:
             tensor([[1., 1.],
                     [2., 0.]])
         """
-        check_losses(losses)
+        if processes is None:  # with others, `meet` has looked at them
+            check_losses(losses)
         trainable = trainable_parameters(shared)
-        found: TaskGradients
+        present = tuple(losses) if names is None else tuple(names)
         # One task alone meets nobody; its own pass is one pass anyway.
-        if self.level == "representation" and len(losses) > 1:
-            at = _tensors(features)
-            found = at_representation(losses, trainable, at, retain_graph=retain_graph, with_own=with_own)
-        elif is_looped(len(losses), len(losses) * sum(p.numel() for p in trainable)):
-            found = by_loop(losses, trainable, retain_graph=retain_graph, with_own=with_own)
+        is_above = self.level == "representation" and len(present) > 1
+
+        def take() -> TaskGradients:
+            kept = {"retain_graph": retain_graph, "with_own": with_own}
+            if is_above:
+                at = _tensors(features)
+                if not at and len(losses) < len(present):
+                    raise ValueError(
+                        f"level='representation': this process has no loss of {_first_missing(present, losses)!r}, so "
+                        "where the tasks meet cannot be seen: pass the representation, features=h, or use level='exact'"
+                    )
+                return at_representation(losses, trainable, at, **kept)
+            if is_looped(len(losses), len(losses) * sum(p.numel() for p in trainable)):
+                return by_loop(losses, trainable, **kept)
+            return by_layers(losses, trainable, chunk=self.chunk, **kept)
+
+        if processes is None:
+            found = take()
         else:
-            found = by_layers(losses, trainable, retain_graph=retain_graph, with_own=with_own, chunk=self.chunk)
+            found = gathered(
+                take if losses else None, present, trainable, processes, at_representation=is_above, with_own=with_own
+            )
         if not allow_unreached:
             _check_reached(trainable, found.reached)
         return found
@@ -135,6 +158,10 @@ def _tensors(features: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
             what = f"a {type(feature).__name__}" if not isinstance(feature, Tensor) else "a tensor without a graph"
             raise ValueError(f"features[{k}] is {what}: pass what the trunk gave, features=trunk(inputs)")
     return found
+
+
+def _first_missing(names: Sequence[str], losses: Mapping[str, Tensor]) -> str:
+    return next(name for name in names if name not in losses)
 
 
 def _check_reached(shared: Sequence[Tensor], reached: Sequence[bool]) -> None:

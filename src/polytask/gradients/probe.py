@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.gradients.checks import check_losses
+from polytask.gradients.processes import Processes
 from polytask.gradients.task_gradients import dense
 from polytask.random_state import drawing_from, random_state
 
@@ -29,6 +30,8 @@ class Probe:
         losses: computes the training losses of the step's batch anew.
         validation: computes the losses of a validation batch; the same at every call in a step.
         learning_rate: of the optimiser, at least 0.
+        processes: who takes the step together: `losses` and `validation` then give this process's shares, and every
+            look is at the global batch, alike in all. Every process then takes every look.
 
     Raises:
         ValueError: modules that are none, or a learning rate that cannot be.
@@ -53,6 +56,7 @@ class Probe:
         losses: ComputeLosses,
         validation: ComputeLosses | None = None,
         learning_rate: float | None = None,
+        processes: Processes | None = None,
     ) -> None:
         given = list(modules) if isinstance(modules, Iterable) and not isinstance(modules, nn.Module) else [modules]
         if not given or not all(isinstance(module, nn.Module) for module in given):
@@ -66,6 +70,7 @@ class Probe:
         self._losses = losses
         self._validation = validation
         self._learning_rate = learning_rate
+        self._processes = processes
         self._parameters: list[Tensor] | None = None
         self._start = random_state()
 
@@ -91,7 +96,8 @@ class Probe:
     def losses(self) -> dict[str, Tensor]:
         """The training losses of the step's batch, without a graph."""
         with self._without_trace(), torch.no_grad():
-            return dict(self._losses())
+            found = dict(self._losses())
+        return found if self._processes is None else self._processes.added_up(found)
 
     def gradient(self, weights: Mapping[str, float]) -> list[Tensor | None]:
         """∇ Σ w_i L_i of the training losses, one piece a parameter.
@@ -99,15 +105,20 @@ class Probe:
         Raises:
             ValueError: a weight for a task that has no loss, or one that cannot be differentiated; names the task.
         """
-        with self._without_trace(), torch.enable_grad():
+
+        def terms() -> list[Tensor]:
             losses = self._losses()
-            check_losses(losses)
-            if missing := [name for name in weights if name not in losses]:
+            is_alone = self._processes is None
+            if is_alone or losses:
+                check_losses(losses)
+            if is_alone and (missing := [name for name in weights if name not in losses]):
                 raise ValueError(
                     f"probe: losses() gave {list(losses)} and left out task {missing[0]!r}, which is in this step: "
                     "the losses of the same batch are wanted"
                 )
-            return self._differentiated([losses[name] * weight for name, weight in weights.items()])
+            return [losses[name] * weight for name, weight in weights.items() if name in losses]
+
+        return self._differentiated(terms)
 
     def validation_gradient(self, tasks: Collection[str]) -> list[Tensor | None] | None:
         """∇ Σ L_i of these tasks' validation losses; None where the validation batch has none of them.
@@ -115,14 +126,18 @@ class Probe:
         Raises:
             ValueError: no validation losses were given, or they cannot be differentiated; names the task.
         """
-        if self._validation is None:
+        validation = self._validation
+        if validation is None:
             raise ValueError("probe: a look ahead needs the losses of a validation batch: Probe(…, validation=…)")
-        with self._without_trace(), torch.enable_grad():
-            losses = {name: loss for name, loss in self._validation().items() if name in tasks}
-            if not losses:
-                return None
-            check_losses(losses)
-            return self._differentiated(list(losses.values()))
+
+        def terms() -> list[Tensor]:
+            losses = {name: loss for name, loss in validation().items() if name in tasks}
+            if losses:
+                check_losses(losses)
+            return list(losses.values())
+
+        found = self._differentiated(terms)
+        return None if all(piece is None for piece in found) else found
 
     @contextmanager
     def moved(self, direction: Pieces, by: float) -> Iterator[None]:
@@ -140,7 +155,20 @@ class Probe:
                 p.data.copy_(before)
             torch.clear_autocast_cache()
 
-    def _differentiated(self, terms: Sequence[Tensor]) -> list[Tensor | None]:
+    def _differentiated(self, make_terms: Callable[[], Sequence[Tensor]]) -> list[Tensor | None]:
+        """The gradient of the terms' sum, of all processes'; all None where there is no term."""
+        with self._without_trace(), torch.enable_grad():
+            found = self._gradients(make_terms())
+        if self._processes is None:
+            return found
+        of = {id(p): piece for p, piece in zip(self.parameters, found, strict=True)}
+        summed = self._processes.summed([of.get(id(p)) for p in self._processes.parameters])
+        of = {id(p): piece for p, piece in zip(self._processes.parameters, summed, strict=True)}
+        return [of.get(id(p)) for p in self.parameters]
+
+    def _gradients(self, terms: Sequence[Tensor]) -> list[Tensor | None]:
+        if not terms:
+            return [None] * len(self.parameters)
         total = torch.stack(list(terms)).sum()
         found = torch.autograd.grad(total, self.parameters, allow_unused=True) if self.parameters else ()
         if all(piece is None for piece in found):

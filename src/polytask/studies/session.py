@@ -25,6 +25,7 @@ from polytask.studies.results import Findings, results_of
 from polytask.studies.settings import StudySettings
 from polytask.studies.setup import Setup, set_up
 from polytask.studies.units import first_units
+from polytask.train import refuse_several
 from polytask.yaml_file import write_yaml
 
 
@@ -61,6 +62,7 @@ def run_study(
         RunError: the folder cannot be written, holds something else, or a Run in it is damaged.
     """
     check_jobs(jobs)
+    refuse_several("a study")
     setup = set_up(experiment, settings, data, place)
     target = study_folder(folder or default_folder(setup))
     is_new = not target.path.exists()

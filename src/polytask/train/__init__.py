@@ -1,8 +1,9 @@
 """Training: the step, the agenda, the loop."""
 
 from polytask.train.adatask import AdaTask
-from polytask.train.agenda import AGENDAS, Agenda, Alternating, Joint
+from polytask.train.agenda import AGENDAS, Agenda, Alternating, Joint, Step
 from polytask.train.conflict import gradient_cosines
+from polytask.train.distributed import Team, refuse_several, team
 from polytask.train.looks import probe_of
 from polytask.train.loop import TrainingError, train
 from polytask.train.m_config import MConFIG
@@ -10,7 +11,7 @@ from polytask.train.optimizers import OPTIMIZERS, check_balancer, optimizer_clas
 from polytask.train.progress import Progress, Quiet, clock, make_progress
 from polytask.train.session import Session, TrainingData
 from polytask.train.settings import EarlyStopping, Training
-from polytask.train.step import Step, task_losses, training_step
+from polytask.train.step import task_losses, training_step
 from polytask.train.task_optimizer import TaskOptimizer
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Session",
     "Step",
     "TaskOptimizer",
+    "Team",
     "Training",
     "TrainingData",
     "TrainingError",
@@ -36,7 +38,9 @@ __all__ = [
     "make_progress",
     "optimizer_class",
     "probe_of",
+    "refuse_several",
     "task_losses",
+    "team",
     "train",
     "training_step",
 ]

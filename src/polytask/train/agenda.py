@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from polytask.config import choose
-from polytask.data import Stream, TensorTable
+from polytask.data import Batch, Part, Stream, TensorTable
 from polytask.model import seed_of
-from polytask.train.step import Step
+
+#: One or more (task names, batch), balanced together.
+Step = list[tuple[tuple[str, ...], Batch]]
 
 
 class Agenda(ABC):
@@ -40,6 +42,11 @@ class Agenda(ABC):
     @abstractmethod
     def steps(self, epoch: int, first: int = 0) -> Iterator[Step]:
         """The steps of this epoch from number `first` on; streams go on from where they stand."""
+
+    def divide(self, part: Part) -> None:
+        """From now on every batch is this process's part of it; the steps stay those of all processes."""
+        for stream in self.streams.values():
+            stream.part = part
 
     def state(self) -> dict[str, Any]:
         """Where every stream stands."""

@@ -6,14 +6,17 @@ from itertools import combinations
 
 from torch import Tensor
 
-from polytask.gradients import Engine, cosines
+from polytask.gradients import Engine, Processes, Shares, cosines
 from polytask.model import Model
 from polytask.tasks import Task
-from polytask.train.step import Step, task_losses
+from polytask.train.agenda import Step
+from polytask.train.step import task_losses
 
 
-def gradient_cosines(model: Model, steps: list[Step], tasks: Mapping[str, Task]) -> dict[str, float]:
-    """The cosine of every pair of tasks' gradients on these batches, as `{"a|b": cosine}`.
+def gradient_cosines(
+    model: Model, steps: list[Step], tasks: Mapping[str, Task], processes: Processes | None = None
+) -> dict[str, float]:
+    """The cosine of every pair of tasks' gradients on these batches (of all processes), as `{"a|b": cosine}`.
 
     Taken in evaluation mode: without dropout's noise, and without touching batch norm's statistics, the random state or
     `.grad`. Empty where there is one task only or nothing is shared.
@@ -25,15 +28,20 @@ def gradient_cosines(model: Model, steps: list[Step], tasks: Mapping[str, Task])
     model.eval()
     try:
         found: dict[str, Tensor] = {}
+        present: set[str] = set()
         for step in steps:
-            found |= task_losses(model, step, tasks, nullcontext)[0]
+            losses = task_losses(model, step, tasks, nullcontext, processes)[0]
+            found |= losses
+            present.update(losses.means if isinstance(losses, Shares) else losses)
         # In the tasks' own order, so that a pair has one name in every epoch.
-        losses = {name: found[name] for name in tasks if name in found}
-        if len(losses) < 2:
+        names = [name for name in tasks if name in present]
+        if len(names) < 2:
             return {}
-        gradients = Engine().differentiate(losses, shared, with_own=False, allow_unreached=True)
+        losses = {name: found[name] for name in names if name in found}
+        gradients = Engine().differentiate(
+            losses, shared, with_own=False, allow_unreached=True, processes=processes, names=names
+        )
         table = cosines(gradients.gramian())
     finally:
         model.train(was_training)
-    names = list(gradients.names)
     return {f"{names[i]}|{names[j]}": float(table[i, j]) for i, j in combinations(range(len(names)), 2)}

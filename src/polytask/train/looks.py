@@ -5,8 +5,9 @@ from contextlib import nullcontext
 from torch import Tensor
 
 from polytask.balance import Probe
+from polytask.train.agenda import Step
 from polytask.train.session import Session
-from polytask.train.step import Step, task_losses
+from polytask.train.step import task_losses
 
 
 def probe_of(session: Session, step: Step) -> Probe | None:
@@ -21,7 +22,7 @@ def probe_of(session: Session, step: Step) -> Probe | None:
     autocast = session.autocast if session.balancer.looks_after else nullcontext
 
     def losses_of(batches: Step) -> dict[str, Tensor]:
-        return task_losses(session.model, batches, session.data.tasks, autocast)[0]
+        return task_losses(session.model, batches, session.data.tasks, autocast, session.processes)[0]
 
     ahead = None if session.ahead is None else active(session, next(session.ahead.steps(session.epoch)))
     return Probe(
@@ -29,6 +30,7 @@ def probe_of(session: Session, step: Step) -> Probe | None:
         losses=lambda: losses_of(step),
         validation=None if ahead is None else lambda: losses_of(ahead),
         learning_rate=session.optimizer.param_groups[0]["lr"],
+        processes=session.processes,
     )
 
 

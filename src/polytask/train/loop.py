@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from polytask.errors import PolytaskError, RunError
+from polytask.balance import Shares
+from polytask.errors import PolytaskError, ProcessError, RunError
 from polytask.runs import (
     RunFolder,
     TaskScores,
@@ -39,23 +40,28 @@ class TrainingError(PolytaskError):
 def train(session: Session, folder: RunFolder, progress: Progress) -> dict[str, TaskScores]:
     """Trains to the end, going on from the folder's checkpoint where there is one.
 
-    Writes `history.jsonl`, `checkpoint/` and at the end `weights/`; leaves the best weights for the watched score in
-    the model that is judged, and returns their scores on the validation rows, in full precision.
+    The first process writes `history.jsonl`, `checkpoint/` and at the end `weights/`. Leaves the best weights for the
+    watched score in the model that is judged, and returns their scores on the validation rows, in full precision.
 
     Raises:
         TrainingError: a loss is NaN or infinite.
         RunError: the folder cannot be written, or its checkpoint is damaged.
+        ProcessError: several processes differ, or another one has ended.
     """
     resume(session, folder)
+    session.team.by_first(lambda: None)  # all have read the checkpoint before the first writes another
     progress.start(session)
     while not session.is_over:
         began = time.monotonic()
         _train_epoch(session, folder, progress)
         record = _finish_epoch(session, folder, began, time.monotonic() - began)
         progress.epoch(record)
-        save_checkpoint(session, folder)
-    for name, weights in session.selection.weights.items():
-        folder.write(f"weights/{name}.safetensors", save(weights))
+        if session.processes is not None:
+            session.processes.check_equal()
+        session.team.by_first(lambda: save_checkpoint(session, folder))
+    if session.team.is_first:
+        for name, weights in session.selection.weights.items():
+            folder.write(f"weights/{name}.safetensors", save(weights))
     session.judged.load_state_dict(session.selection.weights[MEAN])
     return validate(session, nullcontext)
 
@@ -68,9 +74,11 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
     session.model.train()
     for step in session.agenda.steps(session.epoch, first=session.step):
         training = active(session, step)
+        session.draw_apart()
         probe = probe_of(session, training)
-        losses, penalty = task_losses(session.model, training, session.data.tasks, session.autocast)
-        if losses:
+        losses, penalty = task_losses(session.model, training, session.data.tasks, session.autocast, session.processes)
+        means = losses.means if isinstance(losses, Shares) else losses
+        if means:
             try:
                 weights = training_step(
                     losses,
@@ -82,15 +90,18 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
                     epoch=session.epoch,
                     scores=session.scores,
                     probe=probe,
+                    processes=session.processes,
                 )
+            except ProcessError:
+                raise
             except ValueError as error:
-                _check_finite(session, losses)
+                _check_finite(session, means)
                 raise TrainingError(f"epoch {session.epoch + 1}, step {session.step + 1}: {error}") from error
             session.after_step()
-            session.totals.add(losses, weights, sum(batch.num_rows for _, batch in step))
+            session.totals.add(means, weights, sum(batch.num_global_rows for _, batch in step))
         session.step += 1
         progress.step(session)
-        if time.monotonic() - saved_at >= session.settings.checkpoint_seconds:
+        if session.team.is_first and time.monotonic() - saved_at >= session.settings.checkpoint_seconds:
             save_checkpoint(session, folder)
             saved_at = time.monotonic()
 
@@ -125,13 +136,19 @@ def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: fl
         "rows": session.totals.rows,
         "timing": {"seconds": seconds, "rows_per_second": round(session.totals.rows / max(trained, 1e-9), 1)},
     }
-    _append_history(session, folder, finite(record))
+    if session.team.is_first:
+        _append_history(session, folder, finite(record))
     session.unsaved.update(improved)
     return record
 
 
 def validate(session: Session, autocast: Callable[[], AbstractContextManager[object]]) -> dict[str, TaskScores]:
-    """Every task's scores on its validation rows."""
+    """Every task's scores on its validation rows, judged by the first process."""
+    scores: dict[str, TaskScores] = session.team.by_first(lambda: _scores(session, autocast))
+    return scores
+
+
+def _scores(session: Session, autocast: Callable[[], AbstractContextManager[object]]) -> dict[str, TaskScores]:
     found: dict[str, TaskScores] = {}
     with evaluating(session.judged):
         for table in session.data.validation.values():
@@ -151,7 +168,7 @@ def _cosines(session: Session) -> dict[str, float]:
         if {n for names, _ in first.values() for n in names} >= set(session.data.tasks):
             break
     session.agenda.restore(before)
-    return gradient_cosines(session.model, [list(first.values())], session.data.tasks)
+    return gradient_cosines(session.model, [list(first.values())], session.data.tasks, session.processes)
 
 
 def _check_finite(session: Session, losses: Mapping[str, torch.Tensor]) -> None:
@@ -193,9 +210,12 @@ def resume(session: Session, folder: RunFolder) -> None:
     found = read_checkpoint(folder / "checkpoint")
     history = folder / "history.jsonl"
     if found is None:
-        history.unlink(missing_ok=True)
+        if session.team.is_first:
+            history.unlink(missing_ok=True)
         return
     session.restore(*found)
+    if not session.team.is_first:
+        return
     with explained(history), history.open("ab") as handle:
         if handle.tell() < session.history_bytes:
             raise RunError(

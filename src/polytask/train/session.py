@@ -10,15 +10,18 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from polytask.balance import Balancer
+from polytask.balance import Balancer, Processes
 from polytask.data import TensorTable
+from polytask.errors import ConfigError
 from polytask.model import Model, seed_of
 from polytask.random_state import random_state, restore_random_state
 from polytask.tasks import Fitted, Task
 from polytask.train.agenda import Agenda, Joint
+from polytask.train.distributed import ALONE, Team
 from polytask.train.optimizers import check_balancer, make_optimizer, make_schedule
 from polytask.train.selection import Selection
 from polytask.train.settings import Training
+from polytask.train.task_optimizer import TaskOptimizer
 
 
 @dataclass
@@ -77,10 +80,17 @@ class Session:
         balancer: who yields.
         agenda: which tasks train when.
         settings: of the training.
+        team: the processes that train together, each with all of this but its own part of every batch.
     """
 
     def __init__(
-        self, model: Model, data: TrainingData, balancer: Balancer, agenda: Agenda, settings: Training
+        self,
+        model: Model,
+        data: TrainingData,
+        balancer: Balancer,
+        agenda: Agenda,
+        settings: Training,
+        team: Team = ALONE,
     ) -> None:
         self.model, self.data, self.balancer, self.agenda, self.settings = (
             model,
@@ -107,6 +117,17 @@ class Session:
         )
         #: Batches of the validation rows, for a balancer that looks ahead.
         self.ahead = _validation_batches(data, agenda) if balancer.looks_ahead else None
+        self.team = team
+        if team.size > 1 and isinstance(self.optimizer, TaskOptimizer):
+            raise ConfigError(
+                f"train.optimizer: {settings.optimizer} takes the gradients of one process: start it without torchrun, "
+                "or choose another optimizer, such as adamw"
+            )
+        #: Who takes every step together; None for one process alone.
+        self.processes = Processes(model.parameters(), list(data.tasks)) if team.size > 1 else None
+        for walk in (agenda, self.ahead):
+            if walk is not None:
+                walk.divide(team.part)
         self.epoch = 0
         self.step = 0
         self.totals = Totals(data.tasks)
@@ -142,6 +163,12 @@ class Session:
                 nn.utils.clip_grad_norm_(held, norm)
 
         return cut
+
+    def draw_apart(self) -> None:
+        """Of several processes, each draws its own dropout masks, the same ones whenever it takes this step."""
+        if self.team.size > 1:
+            seed = next(iter(self.agenda.streams.values())).seed
+            self.team.draw_apart(seed, self.epoch, self.step)
 
     def after_step(self) -> None:
         """Moves the average and a per-step learning rate."""

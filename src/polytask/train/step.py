@@ -2,24 +2,24 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
-from polytask.balance import Balancer, Probe
-from polytask.data import Batch
+from polytask.balance import Balancer, Probe, Processes
 from polytask.model import Model
 from polytask.tasks import Task
+from polytask.train.agenda import Step
 from polytask.train.task_optimizer import TaskOptimizer
 
-#: One or more (task names, batch), balanced together.
-Step = list[tuple[tuple[str, ...], Batch]]
+Autocast = Callable[[], AbstractContextManager[object]]
 
 
 def task_losses(
-    model: Model, step: Step, tasks: Mapping[str, Task], autocast: Callable[[], AbstractContextManager[object]]
+    model: Model, step: Step, tasks: Mapping[str, Task], autocast: Autocast, processes: Processes | None = None
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
-    """The mean loss of every task with a label in this step (one without is left out, not 0), and the penalty."""
-    losses: dict[str, torch.Tensor] = {}
+    """The mean loss of every task with a label in this step (without one it is left out, not 0), and the penalty."""
+    sums: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     penalties: dict[str, list[torch.Tensor]] = {}
     for names, batch in step:
         if not (present := [name for name in names if name in batch.labelled]):
@@ -31,9 +31,10 @@ def task_losses(
         for name in present:
             total, count = tasks[name].loss(outputs[name], batch.targets[name], batch.present[name], batch.weight[name])
             if not tasks[name].uses_pairs or count > 0:  # only pairs wait for the device to say how many there are
-                losses[name] = total / count
-    means = [torch.stack(found).mean() for found in penalties.values()]
-    return losses, torch.stack(means).sum() if means else None
+                sums[name] = total, count
+    # Of several processes, each has a share of every mean: the sum over its rows ÷ the labels of all.
+    losses = {n: total / count for n, (total, count) in sums.items()} if processes is None else processes.shares(sums)
+    return losses, torch.stack([torch.stack(p).mean() for p in penalties.values()]).sum() if penalties else None
 
 
 def training_step(
@@ -42,20 +43,16 @@ def training_step(
     balancer: Balancer,
     optimizer: torch.optim.Optimizer,
     *,
-    penalty: torch.Tensor | None = None,
     clip: Callable[[Iterable[torch.nn.Parameter]], None] | None = None,
-    epoch: int,
-    scores: Mapping[str, float],
     probe: Probe | None = None,
+    **more: Any,
 ) -> dict[str, float]:
     """Balances the tasks' losses, fills the gradients and moves the parameters; returns the tasks' weights."""
     optimizer.zero_grad(set_to_none=True)
     if isinstance(optimizer, TaskOptimizer):  # takes the tasks' gradients itself, in the balancer's place
-        weights = optimizer.backward(losses, allow_unreached=True, penalty=penalty)
+        weights = optimizer.backward(losses, allow_unreached=True, penalty=more.get("penalty"))
     else:
-        weights = balancer.backward(
-            losses, shared=shared, allow_unreached=True, penalty=penalty, epoch=epoch, scores=scores, probe=probe
-        )
+        weights = balancer.backward(losses, shared=shared, allow_unreached=True, probe=probe, **more)
     if clip is not None:
         clip([p for group in optimizer.param_groups for p in group["params"]])
     optimizer.step()

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from polytask.balance.base import Balancer
-from polytask.gradients import Engine, Signals, live_rows
+from polytask.gradients import Engine, Processes, Signals, live_rows
 
 #: No weight is below this before all are scaled to their sum.
 LEAST_WEIGHT = 1e-3
@@ -96,6 +96,13 @@ class GradNorm(Balancer):
         if not 0 <= int(self.place) < len(shared):
             self.place.fill_(_last_layer(shared, losses))
         return shared if int(self.place) < 0 else [shared[int(self.place)]]
+
+    def _check_processes(self, processes: Processes | None, shared: Sequence[nn.Parameter]) -> None:
+        super()._check_processes(processes, shared)
+        if processes is not None and self.layer == "last":
+            raise ValueError(
+                "gradnorm: layer='last' is found by what one process's rows reach: layer='all' in several processes"
+            )
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """The weights; those for the next step then move."""
