@@ -17,6 +17,8 @@ TASKS = ("a", "b", "c")
 SETTINGS: dict[str, dict[str, Any]] = {
     "fixed": {"weights": {"a": 1.0, "b": 3.0, "c": 2.0}},
     "cosine_gate": {"main": "a"},
+    "metabalance": {"main": "a"},
+    "gradnorm": {"layer": "all", "warmup": 1},
     "smooth": {"of": "pcgrad"},
     "auto_lambda": {"primary": ["a", "b"], "learning_rate": 0.05},
     "famo": {"learning_rate": 0.5},

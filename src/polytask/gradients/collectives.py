@@ -1,6 +1,6 @@
 """Sums over the processes of a group: what all of them then hold, bit for bit alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -91,13 +91,24 @@ class Collectives:
     def broadcast(self, content: bytes) -> bytes:
         """What the first process has."""
         size = torch.tensor([len(content)], device=self.device)
-        self._call(dist.broadcast, size, 0 if self.group is None else dist.get_global_rank(self.group, 0))
+        self._call(dist.broadcast, size, self._first)
         mine = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.rank == 0 and content else None
         held = torch.zeros(int(size), dtype=torch.uint8) if mine is None else mine
         held = held.to(self.device)
         if len(held):
-            self._call(dist.broadcast, held, 0 if self.group is None else dist.get_global_rank(self.group, 0))
+            self._call(dist.broadcast, held, self._first)
         return bytes(held.cpu().numpy().tobytes())
+
+    def spread(self, tensors: Iterable[Tensor]) -> None:
+        """Sets the tensors to what the first process has."""
+        for tensor in tensors:
+            held = tensor.detach().to(self.device, copy=True).contiguous()
+            self._call(dist.broadcast, held, self._first)
+            tensor.detach().copy_(held)
+
+    @property
+    def _first(self) -> int:
+        return 0 if self.group is None else dist.get_global_rank(self.group, 0)
 
     def _call(self, collective: Callable[..., object], *arguments: Any) -> None:
         try:

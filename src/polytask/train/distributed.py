@@ -4,7 +4,7 @@ import atexit
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -72,6 +72,11 @@ class Team:
             raise
         _collectives().broadcast(json.dumps({"value": value}).encode())
         return value
+
+    def spread(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Sets the tensors to what the first process has."""
+        if self.size > 1:
+            _collectives().spread(tensors)
 
     def draw_apart(self, seed: int, *labels: object) -> None:
         """Lets every process draw dropout masks of its own in a step; nothing where there is one."""

@@ -69,6 +69,7 @@ def train(session: Session, folder: RunFolder, progress: Progress) -> dict[str, 
 def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> None:
     if session.step == 0:
         session.totals = Totals(session.data.tasks)
+        session.team.spread(session.model.buffers())  # of batch norm, which every process counts on its own
         session.cosines = _cosines(session)
     clip, saved_at = session.clip(), time.monotonic()
     session.model.train()
