@@ -23,6 +23,8 @@ from polytask.runs import pick_device
 PATIENCE = timedelta(hours=1)
 #: How long a process that only heard of a failure waits for the sentence of the one that failed.
 GRACE = timedelta(seconds=5)
+#: How long the threads of a process group have at the program's end.
+SETTLING_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,9 @@ def _start() -> None:
 def _end() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
+    # A thread of gloo's takes Python's lock to let go of the last collective's tensors; one that waits for it while
+    # the interpreter shuts down would abort a program that has done its work. Sleeping hands over the lock.
+    time.sleep(SETTLING_SECONDS)
 
 
 def _world_size() -> int:
