@@ -4,7 +4,8 @@ Forward, balance, optimiser (Adam): an MLP trunk of 1.05 M parameters and a smal
 tasks; 32 and 256 rows; one thread, an allocator that keeps its memory (`record.ALLOCATOR`). All implementations are
 timed in one process, in turn, round after round; a ratio is one of medians over the rounds, of a whole cycle's mean
 where weights are solved anew each 10 steps. "plain loop" takes the tasks' gradients by hand and solves nothing. Every
-balancer is timed at MLP, 8 tasks, 256 rows.
+balancer is timed at MLP, 8 tasks, 256 rows. Time is the process's time on processors, which other programs on the
+machine stretch less than the clock's.
 
 `difference` is the distance of the shared gradient's direction from ours of the same method in the first step,
 ‖a/‖a‖ - b/‖b‖‖, and `length` the ratio of lengths; peers may scale otherwise (Nash-MTL to length 1), stop early (MGDA),
@@ -78,9 +79,9 @@ def measure(setup: Setup, rounds: int, quick: bool = False) -> list[dict[str, An
 
 
 def seconds_of(stand: Stand) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     stand.step()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def steps_a_round(entry: Entry, stand: Stand) -> int:

@@ -12,12 +12,11 @@ from torch.utils.checkpoint import checkpoint
 
 from polytask.gradients import Engine
 from polytask.gradients.by_layers import by_layers
-from polytask.gradients.layers import Linear
 from polytask.gradients.loop import by_loop
-from polytask.gradients.parts import Explicit, Few, Forgotten, Lookup, Product
+from polytask.gradients.parts import Explicit, Forgotten, Lookup, Product
 from polytask.gradients.trunk import Trunk
 
-TASKS = ("a", "b", "c")
+TASKS = ("a", "b", "c", "d")
 
 
 class Net(nn.Module):
@@ -174,7 +173,7 @@ def parts_of(model: Net, **settings) -> list[object]:
 def test_what_is_recognised_is_not_taken_explicitly() -> None:
     assert parts_of(mlp(), by_products=True) == [Product, Explicit, Product, Product, Explicit]
     assert parts_of(sequences(), by_products=True) == [Product, Explicit, Product]
-    assert parts_of(untransposed(), by_products=True) == [Few]  # two scales
+    assert parts_of(untransposed(), by_products=True) == [Explicit]  # two scales
     assert parts_of(embedding()())[0] is Lookup
     assert parts_of(recurrent(nn.GRU)(), by_products=True)[:2] == [Product, Product]
 
@@ -193,7 +192,7 @@ def test_a_chunk_forgets_rows_and_takes_them_again_in_one_pass(monkeypatch) -> N
     passes: list[int] = []
     mixed = Trunk.mixed
     monkeypatch.setattr(Trunk, "mixed", lambda *args, **settings: passes.append(1) or mixed(*args, **settings))
-    found.combined(torch.ones(3, dtype=torch.float64))
+    found.combined(torch.ones(4, dtype=torch.float64))
     assert len(passes) == 1
     assert Engine(chunk=1).differentiate(model.losses(), model.shared()).jacobian().isfinite().all()
 
@@ -302,10 +301,6 @@ def test_half_precision_by_autocast(assert_paths_agree) -> None:
             return {task: loss.float() for task, loss in model.losses().items()}
 
     assert_paths_agree(losses, model.shared(), tolerance=1e-5)
-
-
-def test_linear_is_a_layer_with_examples() -> None:
-    assert Linear([], [torch.ones(3, 2), torch.ones(4, 2)], True, 1.0).num_examples() == 7
 
 
 def compiled(whole: bool) -> tuple[Net, Callable[[], dict[str, Tensor]]]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from polytask.balance.base import Balancer
 from polytask.config import Choice, as_choice
-from polytask.gradients import Engine, Signals
+from polytask.gradients import Engine, Processes, Signals
 
 
 class Smooth(Balancer):
@@ -91,6 +91,9 @@ class Smooth(Balancer):
 
     def _check_engine(self, engine: Any) -> None:
         """The other one is asked, when it is built."""
+
+    def _check_processes(self, processes: Processes | None, shared: Sequence[nn.Parameter]) -> None:
+        self.of._check_processes(processes, shared)
 
     def watched(self, shared: Sequence[nn.Parameter], losses: Mapping[str, Tensor]) -> Sequence[nn.Parameter]:
         """The other's."""

@@ -19,7 +19,7 @@ from polytask.gradients.solvers import (
     solve_live,
 )
 from polytask.gradients.solvers_newton import Root, power_root
-from polytask.gradients.task_gradients import Direction, TaskGradients
+from polytask.gradients.task_gradients import Direction, TaskGradients, add_gradient
 
 __all__ = [
     "VANISHED",
@@ -33,6 +33,7 @@ __all__ = [
     "Shares",
     "Signals",
     "TaskGradients",
+    "add_gradient",
     "check_finite",
     "check_losses",
     "check_penalty",

@@ -100,7 +100,8 @@ def by_layers(
     plan = _Plan(graph, shared, Trunk(crossed, len(losses)), batched, by_products)
     parts = plan.parts(chunk, retain_graph=retain_graph or bool(inner))
     if inner:
-        own += plan.plain(inner, retain_graph=retain_graph)
+        is_needed = retain_graph or any(isinstance(part, Forgotten) for part in parts)
+        own += plan.plain(inner, retain_graph=is_needed)
     return Layers(tuple(losses), shared, own, parts, plan.trunk.scale)
 
 
@@ -139,12 +140,14 @@ class _Plan:
         turned = [(node, 0) for node, _ in consumers.get(edge, ()) if node.name() == "TBackward0"]
         if any(e in self.trunk.entering for e in (edge, *turned)):
             return None
-        layer = recognise(parameter, edge, consumers)
-        if not isinstance(layer, Linear) or by_products is True:
-            return layer
-        outputs, inputs = parameter.shape if layer.is_transposed else parameter.shape[::-1]
-        is_cheaper = keeps_outputs(self.trunk.num_tasks, layer.num_examples(), inputs, outputs)
-        return layer if is_cheaper and by_products is None else None
+
+        def is_wanted(examples: int) -> bool:
+            if by_products is not None:
+                return by_products
+            outputs, inputs = parameter.shape if turned else parameter.shape[::-1]
+            return keeps_outputs(self.trunk.num_tasks, examples, inputs, outputs)
+
+        return recognise(parameter, edge, consumers, is_wanted)
 
     def parts(self, chunk: int | None, *, retain_graph: bool) -> list[Part | None]:
         """The part of each parameter; None where no task reaches it."""

@@ -67,6 +67,8 @@ def trainable_parameters(shared: Any) -> list[Tensor]:
     for position, given in enumerate(shared):
         if not isinstance(given, Tensor) or not given.is_leaf:
             raise ValueError(f"shared[{position}] is no parameter but {_shown(given)}: shared=trunk.parameters()")
+        if given.is_complex():
+            raise ValueError(f"shared[{position}] {list(given.shape)} is complex: share its real view, view_as_real")
         if given.requires_grad:
             found.setdefault(id(given), given)
     parameters = list(found.values())

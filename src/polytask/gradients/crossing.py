@@ -42,8 +42,8 @@ def cross(
             outputs.append(loss)
 
     edges = list(dict.fromkeys(crossing.edge for crossing in graph.crossings()))
-    # The pass ends at these edges. Where one lies below another (heads that read several stages) it would go on to
-    # it: then nothing is let through, and what it would free on the way is kept.
+    # The pass ends at these edges. Where one lies below another (heads that read several stages) it goes on to it:
+    # then zeros are let through, and what the pass would free on the way is kept.
     is_nested = graph.is_nested(edges)
 
     def take(node: Node, leaving: Sequence[Crossing]) -> Callable[[Any, Any], tuple[Tensor | None, ...] | None]:
@@ -53,7 +53,9 @@ def cross(
                 if gradient is not None:
                     _put(found, crossing.edge, crossing.task, gradient, len(losses))
             slots = {crossing.slot for crossing in leaving}
-            return tuple(None if k in slots else g for k, g in enumerate(inputs)) if is_nested else None
+            if not is_nested:
+                return None
+            return tuple(torch.zeros_like(g) if k in slots and g is not None else g for k, g in enumerate(inputs))
 
         return hook
 
@@ -88,9 +90,10 @@ def backward_weighted(
         torch.full_like(loss, weights[task] if graph.owner[node] == SHARED else 1.0)
         for task, (loss, (node, _)) in enumerate(zip(losses.values(), graph.roots, strict=True))
     ]
-    leaves = [*graph.own_leaves(), *graph.reached_leaves()] if inner else None
+    leaves = [*graph.own_leaves(), *graph.reached_leaves()]
     with hooked(graph, scale):
-        torch.autograd.backward(list(losses.values()), starts, retain_graph=retain_graph, inputs=leaves)
+        if leaves:
+            torch.autograd.backward(list(losses.values()), starts, retain_graph=retain_graph, inputs=leaves)
     for leaf, gradient in zip(inner, plain if inner else (), strict=True):
         if gradient is not None:
             add_gradient(leaf, gradient.clone())

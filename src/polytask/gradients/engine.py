@@ -27,8 +27,9 @@ class Engine:
             parts read: one backward pass through the shared parameters whatever the number of tasks is. Angles and
             lengths are then those of the representation, and so is what a method promises of them.
         every: weights are solved anew each so many steps; in between, the last ones are used.
-        chunk: at most so many numbers of J are held at once (those of one parameter at least), and taken again for the
-            update; None for all of it.
+        chunk: at level "exact", at most so many numbers of J are held at once (those of one parameter at least, and
+            a quarter of a million), and taken again for the update; None for all of it. Methods that read J itself,
+            and several processes, hold all of it.
 
     Raises:
         ValueError: an unknown level, or every or chunk below 1.

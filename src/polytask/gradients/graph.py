@@ -145,4 +145,4 @@ def edge_of(tensor: Tensor) -> Edge:
 
 
 def _leaf(node: Node) -> Tensor | None:
-    return getattr(node, "variable", None)
+    return node.variable if node.name() == "torch::autograd::AccumulateGrad" else None

@@ -5,13 +5,13 @@ They are recognised by their nodes in the graph: each keeps its input for the ba
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from polytask.gradients.graph import Edge, Node
-from polytask.gradients.parts import Explicit, Part, Product, lookup, stacked
+from polytask.gradients.parts import Explicit, Part, Product, lookup, stacked, wide
 
 Consumers = Mapping[Edge, Sequence[tuple[Node, int]]]
 
@@ -45,11 +45,7 @@ class Linear(Layer):
         if not known:
             return None
         given = _scaled(stacked([d for _, d in known], 1), self.scale)
-        return Product(_wide(stacked([x for x, _ in known], 0)), given, self.is_transposed)
-
-    def num_examples(self) -> int:
-        """Rows that all of its nodes multiplied."""
-        return sum(len(given) for given in self.inputs)
+        return Product(wide(stacked([x for x, _ in known], 0)), given, self.is_transposed)
 
 
 @dataclass(frozen=True)
@@ -75,11 +71,21 @@ class Embedding(Layer):
     def part(self, outputs: Sequence[Tensor | None]) -> Part | None:
         """Sums over the places that were looked up."""
         (given,) = outputs
-        return None if given is None else lookup(self.indices, _wide(given), self.num_rows, self.padding)
+        return None if given is None else lookup(self.indices, wide(given), self.num_rows, self.padding)
 
 
-def recognise(parameter: Tensor, edge: Edge, consumers: Consumers) -> Layer | None:
-    """How the shared part of the graph uses a parameter; None where only its gradient says."""
+def recognise(parameter: Tensor, edge: Edge, consumers: Consumers, is_wanted: Callable[[int], bool]) -> Layer | None:
+    """How the shared part of the graph uses a parameter; None where only its gradient says.
+
+    Args:
+        parameter: a leaf.
+        edge: where its gradient arrives.
+        consumers: who uses what.
+        is_wanted: whether a matrix that multiplied so many examples is worth it; asked before anything that was saved
+            is read, since checkpointing computes it again.
+    """
+    if parameter._backward_hooks:  # they want the parameter's own gradient
+        return None
     uses = consumers.get(edge, ())
     names = {node.name() for node, _ in uses}
     if names == {"EmbeddingBackward0"}:
@@ -93,24 +99,28 @@ def recognise(parameter: Tensor, edge: Edge, consumers: Consumers) -> Layer | No
         return None
     if names == {"TBackward0"}:
         turned = [use for node, _ in uses for use in consumers.get((node, 0), ())]
-        return _linear(turned, is_transposed=True)
-    return _linear(uses, is_transposed=False)
+        return _linear(turned, is_wanted, is_transposed=True)
+    return _linear(uses, is_wanted, is_transposed=False)
 
 
-def _linear(uses: Sequence[tuple[Node, int]], *, is_transposed: bool) -> Linear | None:
-    inputs, scales = [], set()
+def _linear(
+    uses: Sequence[tuple[Node, int]], is_wanted: Callable[[int], bool], *, is_transposed: bool
+) -> Linear | None:
+    scales, examples = set(), 0
     for node, slot in uses:
         if node.name() == "AddmmBackward0" and slot == 2:
-            inputs.append(node._saved_mat1)
+            examples += int(node._saved_mat1_sym_sizes[0])
             scales.add(float(node._saved_alpha))
         elif node.name() == "MmBackward0" and slot == 1:
-            inputs.append(node._saved_self)
+            examples += int(node._saved_self_sym_sizes[0])
             scales.add(1.0)
         else:
             return None
-    if len(scales) != 1:
+    if len(scales) != 1 or not is_wanted(examples):
         return None
-    return Linear([node for node, _ in uses], inputs, is_transposed, scales.pop())
+    nodes = [node for node, _ in uses]
+    inputs = [n._saved_mat1 if n.name() == "AddmmBackward0" else n._saved_self for n in nodes]
+    return Linear(nodes, inputs, is_transposed, scales.pop())
 
 
 def _embedding(parameter: Tensor, uses: Sequence[tuple[Node, int]]) -> Embedding | None:
@@ -122,10 +132,5 @@ def _embedding(parameter: Tensor, uses: Sequence[tuple[Node, int]]) -> Embedding
     return Embedding([node], node._saved_indices, len(parameter), padding if padding < len(parameter) else -1)
 
 
-def _wide(given: Tensor) -> Tensor:
-    # Half precision would lose the products.
-    return given.float() if given.dtype.itemsize < 4 else given
-
-
 def _scaled(given: Tensor, scale: float) -> Tensor:
-    return _wide(given) if scale == 1 else _wide(given) * scale
+    return wide(given) if scale == 1 else wide(given) * scale

@@ -20,6 +20,8 @@ BLOCK = 4096
 MOST_FEW = 3
 #: Parameters of at most so many numbers are multiplied together.
 SMALL = 2**14
+#: Squared gradients below this share of the largest they could be have lost digits in single precision.
+LOST = 1e-3
 
 
 class Part(ABC):
@@ -80,11 +82,10 @@ class Few(Part):
     def gramian(self) -> Float[Tensor, "tasks tasks"]:
         """The rows' products."""
         flat = [gradient.reshape(1, -1) for gradient in self.gradients]
-        total = flat[0].new_zeros(len(flat), len(flat), dtype=torch.float64)
-        for k, row in enumerate(flat):
-            for j in range(k + 1):
-                total[k, j] = total[j, k] = products(row, flat[j])[0, 0]
-        return total
+        found = [[products(row, flat[j])[0, 0] for j in range(k + 1)] for k, row in enumerate(flat)]
+        return torch.stack(
+            [torch.stack([found[max(k, j)][min(k, j)] for j in range(len(flat))]) for k in range(len(flat))]
+        )
 
     def rows(self) -> Float[Tensor, "tasks size"]:
         """One below the other."""
@@ -114,7 +115,20 @@ class Product(Part):
     is_transposed: bool
 
     def gramian(self) -> Float[Tensor, "tasks tasks"]:
-        """⟨AAᵀδ_t, δ_s⟩."""
+        """⟨AAᵀδ_t, δ_s⟩, in double precision where that would be lost to rounding.
+
+        The error is a share of ‖A‖²‖δ_t‖², which is far above ‖δ_tᵀA‖² where inputs are far from 0 and gradients add
+        up to little.
+        """
+        found = self._products()
+        largest = self.inputs.square().sum().to(found) * self.outputs.flatten(1).square().sum(dim=1).to(found)
+        if bool((found.diagonal() >= LOST * largest).all()):
+            return found
+        if self.inputs.device.type == "mps":  # Apple's GPUs have no float64
+            return products(self.rows(), self.rows())
+        return Product(self.inputs.double(), self.outputs.double(), self.is_transposed)._products()
+
+    def _products(self) -> Float[Tensor, "tasks tasks"]:
         alike = self.inputs @ self.inputs.T
         if self.outputs.device.type == "cpu":  # faster one by one than batched
             turned = torch.empty_like(self.outputs)
@@ -216,7 +230,7 @@ def piecewise_products(rows: Sequence[Tensor]) -> Float[Tensor, "tasks tasks"]:
     flat = [row.reshape(-1) for row in rows]
     total = torch.zeros(len(rows), len(rows), dtype=torch.float64)
     for pieces in zip(*(row.split(2 * BLOCK) for row in flat), strict=True):
-        block = torch.stack(pieces)
+        block = wide(torch.stack(pieces))
         total += (block @ block.T).cpu().double()
     return total
 
@@ -225,7 +239,7 @@ def lookup(
     indices: Int[Tensor, " ..."], outputs: Float[Tensor, "tasks ... width"], num_rows: int, padding: int
 ) -> Lookup:
     """The part of an embedding from what was looked up and the gradients there; `padding` has none."""
-    flat, gradients = indices.flatten(), outputs.flatten(1, -2)
+    flat, gradients = indices.flatten(), outputs.reshape(len(outputs), indices.numel(), outputs.shape[-1])
     if padding >= 0:
         kept = flat != padding
         flat, gradients = flat[kept], gradients[:, kept]
@@ -233,6 +247,11 @@ def lookup(
     tasks, _, width = gradients.shape
     summed = gradients.new_zeros(tasks, len(places), width).index_add_(1, where, gradients)
     return Lookup(summed, places, num_rows)
+
+
+def wide(given: Tensor) -> Tensor:
+    """At least float32: half precision would lose the products."""
+    return given.float() if given.dtype.itemsize < 4 else given
 
 
 def stacked(pieces: Sequence[Tensor], dim: int) -> Tensor:

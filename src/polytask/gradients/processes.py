@@ -65,7 +65,8 @@ class Processes:
     """
 
     def __init__(self, parameters: Iterable[Tensor], tasks: Sequence[str], group: Group = None) -> None:
-        self.parameters = list({id(p): p for p in parameters if p.requires_grad}.values())
+        self._given = list({id(p): p for p in parameters}.values())
+        self.parameters = [p for p in self._given if p.requires_grad]
         self.tasks = tuple(tasks)
         if not self.parameters or not self.tasks or isinstance(tasks, str):
             wanted = "all trainable parameters and the names of all tasks are wanted: model.parameters(), ['a', 'b']"
@@ -78,7 +79,7 @@ class Processes:
         self.rank, self.size = self._collectives.rank, self._collectives.size
         self.dtype = row_dtype(self.parameters)
         self._known = {id(p) for p in self.parameters}
-        self._followed: set[tuple[str, ...]] = set()
+        self._followed: set[tuple[tuple[str, ...], int]] = set()
         self._check_alike()
         self.check_equal()
 
@@ -207,7 +208,9 @@ class Processes:
         if losses:
             check_losses(losses)
         self.check_names(losses)
-        if (names := tuple(losses)) in self._followed:
+        # What was frozen when this was built and is not any more would train on this process's rows alone.
+        followed = (tuple(losses), sum(p.requires_grad for p in self._given))
+        if followed in self._followed:
             return
         for leaf in leaves(losses.values()):
             if id(leaf) not in self._known:
@@ -215,7 +218,7 @@ class Processes:
                     f"a loss reaches a parameter of shape {list(leaf.shape)} that is not among those that processes "
                     "add up, and would train on this process's rows alone: Processes(all parameters, tasks)"
                 )
-        self._followed.add(names)
+        self._followed.add(followed)
 
     def _numbers(
         self, numbers: Sequence[Tensor | None], failure: Exception | None, count: int | None = None

@@ -50,6 +50,13 @@ class AtRepresentation(TaskGradients):
         found = iter(self._mixed(scaled, known))
         return [next(found) if is_reached else None for is_reached in self.reached]
 
+    def accumulate(self, weights: Float[Tensor, " tasks"]) -> None:
+        """One backward pass, straight to `.grad`."""
+        known = [p for p, is_reached in zip(self.shared, self.reached, strict=True) if is_reached]
+        edges, scaled = list(self._trunk.entering), weights * self._trunk.scale
+        self._trunk.accumulate(scaled, edges, known, retain_graph=self._retain_graph)
+        self._accumulate_own()
+
     def _mixed(self, scaled: Float[Tensor, " tasks"], leaves: Sequence[Tensor]) -> list[Tensor | None]:
         return self._trunk.mixed(scaled, list(self._trunk.entering), leaves, retain_graph=self._retain_graph)
 

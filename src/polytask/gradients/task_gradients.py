@@ -91,7 +91,7 @@ def add_gradient(parameter: Tensor, gradient: Tensor) -> None:
     if parameter.grad is None:
         parameter.grad = gradient
     elif parameter.grad.is_sparse:
-        parameter.grad = parameter.grad + gradient
+        parameter.grad = gradient + parameter.grad  # dense where the new one is
     else:
         parameter.grad.add_(gradient)
 

@@ -47,7 +47,10 @@ class Trunk:
         known = [g for row in self.entering.values() for g in row if g is not None and not g.is_sparse]
         if not known:
             return True
-        squares = torch.stack(torch._foreach_norm(known)).double() ** 2
+        norms = torch._foreach_norm(known)
+        lengths = torch.stack([norm.to(norms[0].device) for norm in norms])
+        # Apple's GPUs have no float64.
+        squares = (lengths.cpu() if lengths.device.type == "mps" else lengths).double() ** 2
         return bool(((squares > 1 / SAFE) & (squares < SAFE)).all())
 
     def edges(self, leaves: frozenset[Edge]) -> list[Edge]:
@@ -60,8 +63,12 @@ class Trunk:
             return [[None] * self.num_tasks] * len(inputs)
         if is_batched:
             rows = [known(stack(self.entering[edge])) for edge in edges]
-            together = _grad(edges, inputs, rows, retain_graph=retain_graph, is_grads_batched=True)
-            return [[None] * self.num_tasks if g is None else g for g in together]
+            try:  # retained, to go on one by one where a hook of the user's cannot be passed side by side
+                together = _grad(edges, inputs, rows, retain_graph=True, is_grads_batched=True)
+                return [[None] * self.num_tasks if g is None else g for g in together]
+            except RuntimeError as error:
+                if "atching rule" not in str(error) and "vmap" not in str(error):
+                    raise
         found = []
         for task in range(self.num_tasks):
             own = [(edge, g) for edge in edges if (g := self.entering[edge][task]) is not None]
@@ -77,7 +84,18 @@ class Trunk:
         if not edges or not inputs:
             return [None] * len(inputs)
         rows = [known(weighted(self.entering[edge], weights)) for edge in edges]
-        return _grad(edges, inputs, rows, retain_graph=retain_graph)
+        found = _grad(edges, inputs, rows, retain_graph=retain_graph)
+        # autograd may hand out one tensor for several inputs, or an expanded one.
+        return [None if g is None else dense(g).clone(memory_format=torch.contiguous_format) for g in found]
+
+    def accumulate(
+        self, weights: Float[Tensor, " tasks"], edges: Sequence[Edge], leaves: Sequence[Tensor], *, retain_graph: bool
+    ) -> None:
+        """As `mixed`, added to the leaves' `.grad`."""
+        if edges and leaves:
+            rows = [known(weighted(self.entering[edge], weights)) for edge in edges]
+            outputs = [GradientEdge(*edge) for edge in edges]
+            torch.autograd.backward(outputs, rows, retain_graph=retain_graph, inputs=list(leaves))
 
 
 def filled(rows: Rows) -> list[Tensor] | None:
@@ -133,4 +151,7 @@ def _scale(entering: Sequence[Sequence[Tensor | None]], num_tasks: int) -> Float
             if gradient is not None and gradient.numel():
                 found = float(dense(gradient).abs().amax())
                 largest[task] = found if isnan(found) else max(largest[task], found)
-    return torch.tensor([2.0 ** frexp(m)[1] if isfinite(m) and m > 0 else 1.0 for m in largest], dtype=torch.float64)
+    # Not beyond what float32 holds.
+    return torch.tensor(
+        [2.0 ** min(frexp(m)[1], 126) if isfinite(m) and m > 0 else 1.0 for m in largest], dtype=torch.float64
+    )

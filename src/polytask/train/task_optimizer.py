@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.errors import nearest
-from polytask.gradients import Engine, loss_values
+from polytask.gradients import Engine, add_gradient, loss_values
 
 
 class TaskOptimizer(torch.optim.Optimizer, ABC):
@@ -120,7 +120,7 @@ class TaskOptimizer(torch.optim.Optimizer, ABC):
         before = self._reached or [False] * len(found.reached)
         self._reached = [a or b for a, b in zip(before, found.reached, strict=True)]
         for parameter, gradient in found.own:
-            _add(parameter, gradient)
+            add_gradient(parameter, gradient.clone())
         if penalty is not None and penalty.requires_grad:
             penalty.backward()
         return {name: float(name in chosen) for name in losses}
@@ -151,6 +151,16 @@ class TaskOptimizer(torch.optim.Optimizer, ABC):
                 row = (p.grad.to_dense() if p.grad.is_sparse else p.grad).reshape(1, -1)
                 self._move(p, self._own_update(p, row, own), own)
         self._rows, self._reached = {}, []
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As every optimiser's; moments keep the type they were saved in, which may be wider than the parameter's."""
+        super().load_state_dict(state_dict)
+        places = [k for group in state_dict["param_groups"] for k in group["params"]]
+        known = [p for group in self.param_groups for p in group["params"]]
+        for place, p in zip(places, known, strict=True):
+            for what, saved in state_dict["state"].get(place, {}).items():
+                if isinstance(saved, Tensor):
+                    self.state[p][what] = saved.detach().clone().to(self.state[p][what].device)
 
     def _own_update(self, p: Tensor, row: Tensor, group: Mapping[str, Any]) -> Tensor:
         return adam_terms(self.state[p], row, torch.zeros(1, dtype=torch.int64), 1, group)[0]
@@ -185,7 +195,7 @@ class TaskOptimizer(torch.optim.Optimizer, ABC):
             found = torch.autograd.grad(torch.stack(list(losses)).sum(), own, retain_graph=True, allow_unused=True)
             for parameter, gradient in zip(own, found, strict=True):
                 if gradient is not None:
-                    _add(parameter, gradient)
+                    add_gradient(parameter, gradient.clone())
 
 
 def adam_terms(state: dict[str, Any], rows: Tensor, index: Tensor, num_rows: int, group: Mapping[str, Any]) -> Tensor:
@@ -217,7 +227,3 @@ def keep_moments(state: dict[str, Any], index: Tensor, **changed: Tensor) -> Non
     for what, rows in changed.items():
         if rows is not state[what]:
             state[what][index.to(rows.device)] = rows
-
-
-def _add(parameter: Tensor, gradient: Tensor) -> None:
-    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
