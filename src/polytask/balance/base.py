@@ -87,6 +87,10 @@ class Balancer(nn.Module, ABC):
         if repeated or not self.tasks:
             reason = f"{repeated[0]!r} is there twice" if repeated else "there are none"
             raise ValueError(f"{type(self).__name__}: tasks={list(self.tasks)}: {reason}; name each task once")
+        given: Any = engine
+        if not isinstance(given, Engine):
+            wanted = "an Engine is wanted: engine=Engine(level='representation')"
+            raise ValueError(f"{type(self).__name__}: engine={given!r}, {wanted}")  # noqa: TRY004
         self._check_engine(engine)
         self.engine = engine
         if engine.every > 1:  # the last weights, for the steps between two solutions
@@ -187,16 +191,17 @@ class Balancer(nn.Module, ABC):
         met = meet(losses, penalty, processes, reads_losses=bool(self.reads))
         index = self._index(met.names)
         factors = self.loss_factors(index, met.values)
+        watched = self.watched(parameters, losses)
         step = BackwardPass(
             losses if factors is None else multiplied(losses, met.names, factors),
-            self.watched(parameters, losses),
+            watched,
             self.engine,
             features,
             met=met,
             penalty=penalty,
             scaler=scaler,
             processes=processes,
-            allow_unreached=allow_unreached,
+            allow_unreached=allow_unreached or len(watched) < len(parameters),
         )
         if self._is_between(index):
             weights, update = self.kept[index], None
@@ -233,11 +238,8 @@ class Balancer(nn.Module, ABC):
             return False
         return not bool(self.kept[index].isnan().any())
 
-    def _check_engine(self, engine: Any) -> None:
+    def _check_engine(self, engine: Engine) -> None:
         name = type(self).__name__
-        if not isinstance(engine, Engine):
-            wanted = "an Engine is wanted: engine=Engine(level='representation')"
-            raise ValueError(f"{name}: engine={engine!r}, {wanted}")  # noqa: TRY004
         if engine.level not in self.levels:
             raise ValueError(
                 f"{name}: level={engine.level!r}, but it looks at the shared parameters' gradients by layer, by "

@@ -89,7 +89,7 @@ class Smooth(Balancer):
         self.degree = self.of.degree
         self.register_buffer("weights", torch.full((len(self.tasks),), torch.nan, dtype=torch.float64))
 
-    def _check_engine(self, engine: Any) -> None:
+    def _check_engine(self, engine: Engine) -> None:
         """The other one is asked, when it is built."""
 
     def _check_processes(self, processes: Processes | None, shared: Sequence[nn.Parameter]) -> None:

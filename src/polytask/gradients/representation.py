@@ -87,6 +87,11 @@ def at_representation(
 
 def _check(graph: StepGraph, names: Sequence[str], shared: Sequence[Tensor], features: Sequence[object]) -> None:
     leaves = graph.ends()
+    for place, edge in enumerate(features):
+        if not any(crossing.edge == edge for crossing in graph.crossings()):
+            raise ValueError(
+                f"level='representation': no loss of this step reads features[{place}]: is it an older one?"
+            )
     places = {edge: k for k, edge in enumerate(graph.leaf_edges)}
     met: dict[object, set[int]] = {}
     for crossing in graph.crossings():

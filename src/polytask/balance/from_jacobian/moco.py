@@ -49,9 +49,10 @@ class MoCo(Balancer):
     Provably Convergent Approach, ICLR 2023, 2210.12624.
 
     Deviates: y_i starts at the task's first h_i, where a start at zero shrinks the first steps, and k in β_k counts
-    the task's own steps. It is not cut to a ball. While tasks are absent the others share what λ they have, scaled to
-    a sum of 1. Public implementations put a softmax in place of the projection, which forgets λ. Losses are clamped
-    at 1e-8 where they give a length; a vanished gradient counts as zero.
+    the task's own steps. y and λ are used as this step leaves them, as in the authors' code. It is not cut to a ball.
+    While tasks are absent the others share what λ they have, scaled to a sum of 1. Public implementations put a softmax
+    in place of the projection, which forgets λ. Losses are clamped at 1e-8 where they give a length; a vanished
+    gradient counts as zero.
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"jacobian", "losses"})
