@@ -166,7 +166,7 @@ def main() -> None:
         question=__doc__ or "",
         command=f"python benchmarks/gradient_paths.py --repeats {options.repeats}",
         seconds=time.time() - began,
-        allocator=record.ALLOCATOR,
+        environment=record.STEADY,
         constants={"MOVED": cost.MOVED, "SQUARE": cost.SQUARE},
         fitted=best,
         layers=layers,
@@ -176,5 +176,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    record.with_steady_allocator()
+    record.start_steady()
     main()

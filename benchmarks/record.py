@@ -12,15 +12,21 @@ import polytask
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
-#: glibc's allocator keeps what it has. By default it gives large blocks back to the system and asks for them again,
-#: which makes the times of convolutions scatter by a fifth, by the order of steps rather than by what they do.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31)}
+#: glibc's allocator keeps what it has: by default it gives large blocks back to the system and asks for them again,
+#: which makes the times of convolutions scatter by a fifth, by the order of steps rather than by what they do. And
+#: NumPy's linear algebra takes one thread, like torch.
+STEADY = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**31),
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
 
 
-def with_steady_allocator() -> None:
-    """Starts this script again in the same process with `ALLOCATOR` in its environment, where that is not so yet."""
-    if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
+def start_steady() -> None:
+    """Starts this script again in the same process with `STEADY` in its environment, where that is not so yet."""
+    if any(os.environ.get(name) != value for name, value in STEADY.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **STEADY})
 
 
 def target(name: str, value: float, limit: float, better: str = "lower") -> dict[str, Any]:

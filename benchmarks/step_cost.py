@@ -1,7 +1,7 @@
 """How much does a training step cost beside the same step with the plain sum, and beside LibMTL and TorchJD?
 
 Forward, balance, optimiser (Adam): an MLP trunk of 1.05 M parameters and a small CNN with linear heads; 2, 8 and 32
-tasks; 32 and 256 rows; one thread, an allocator that keeps its memory (`record.ALLOCATOR`). All implementations are
+tasks; 32 and 256 rows; one thread, an allocator that keeps its memory (`record.STEADY`). All implementations are
 timed in one process, in turn, round after round; a ratio is one of medians over the rounds, of a whole cycle's mean
 where weights are solved anew each 10 steps. "plain loop" takes the tasks' gradients by hand and solves nothing. Every
 balancer is timed at MLP, 8 tasks, 256 rows. Time is the process's time on processors, which other programs on the
@@ -209,7 +209,7 @@ def main() -> None:
         seconds=time.time() - began,
         versions=peers.versions(),
         missing=peers.missing(),
-        allocator=record.ALLOCATOR,
+        environment=record.STEADY,
         peers=(peers.__doc__ or "").splitlines(),
         costs=costs_of(rows),
         rows=rows,
@@ -218,5 +218,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    record.with_steady_allocator()
+    record.start_steady()
     main()

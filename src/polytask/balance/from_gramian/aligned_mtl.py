@@ -90,7 +90,8 @@ def aligned(
     scale: Literal["min", "median", "rmse"],
 ) -> Float[np.ndarray, " tasks"]:
     """Aligned-MTL's weights Bp."""
-    values, vectors = np.linalg.eigh(gramian)  # ascending
+    # By torch, whose threads a user sets: NumPy's own wait for each other on a busy machine.
+    values, vectors = (found.numpy() for found in torch.linalg.eigh(torch.from_numpy(gramian)))  # ascending
     kept = values > NOISE * len(values) * values[-1]
     values, vectors = values[kept], vectors[:, kept]
     level = {"min": values[0], "median": values[(len(values) - 1) // 2], "rmse": values.mean()}[scale]
