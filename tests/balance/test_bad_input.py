@@ -151,3 +151,26 @@ def test_gradients_of_every_step_where_they_are_needed(name: str) -> None:
     else:
         with pytest.raises(ValueError, match="every=5, but it needs the gradients of every step: every=1"):
             make(name, engine=Engine(every=5))
+
+
+def test_a_state_of_tasks_in_another_order_is_refused() -> None:
+    saved = BALANCERS["uncertainty"](["a", "b"]).state_dict()
+    BALANCERS["uncertainty"](["a", "b"]).load_state_dict(saved)
+    with pytest.raises(
+        ValueError, match=r"Uncertainty: this state is of other tasks than \['b', 'a'\], or has them in"
+    ):
+        BALANCERS["uncertainty"](["b", "a"]).load_state_dict(saved)
+
+
+def test_a_frozen_trunk_is_no_silent_sum() -> None:
+    w, head = torch.nn.Parameter(torch.ones(2), requires_grad=False), torch.nn.Parameter(torch.ones(2))
+    losses = {"a": (w * head).sum(), "b": (w * head).square().sum()}
+    with pytest.raises(ValueError, match="all 1 shared parameters are frozen"):
+        BALANCERS["pcgrad"](["a", "b"]).backward(losses, shared=[w])
+
+
+@pytest.mark.parametrize("name", ["scales", "reads"])
+def test_an_own_balancer_with_misspelt_traits(name: str) -> None:
+    Own = type("Own", (BALANCERS["sum"],), {name: {"scales": "loss", "reads": frozenset({"loss"})}[name]})
+    with pytest.raises(ValueError, match=f"Own: {name}="):
+        Own(["a"])

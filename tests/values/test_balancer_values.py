@@ -273,8 +273,8 @@ def test_dwa_counts_only_batches_where_the_task_was() -> None:
 
 
 def test_dwa_has_state_of_its_own_only() -> None:
-    """Its buffers are the five it had before other methods counted epochs: a saved state still loads."""
-    assert set(BALANCERS["dwa"](["a"]).state_dict()) == {"step", "epoch", "total", "count", "last", "before"}
+    """Its buffers are the five it had before other methods counted epochs, and those of every balancer."""
+    assert set(BALANCERS["dwa"](["a"]).state_dict()) == {"step", "digest", "epoch", "total", "count", "last", "before"}
 
 
 def test_uncertainty_revised_settles_at_its_closed_form() -> None:

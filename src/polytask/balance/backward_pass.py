@@ -1,5 +1,6 @@
 """One step's losses on their way back to the parameters."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -195,6 +196,17 @@ def multiplied(
     return {name: loss * factor_of[name] for name, loss in losses.items()}
 
 
+def digest_of(tasks: Sequence[str]) -> int:
+    """A number that stands for these names in this order."""
+    return int.from_bytes(hashlib.sha256("\x1f".join(tasks).encode()).digest()[:8], "little") >> 1
+
+
+def check_trainable(shared: Sequence[nn.Parameter]) -> None:
+    """Raises ValueError where all shared parameters are frozen: any method would be a plain sum, in silence."""
+    if shared and not any(p.requires_grad for p in shared):
+        raise ValueError(f"all {len(shared)} shared parameters are frozen, so nothing is balanced: pass shared=[]")
+
+
 def listed(shared: Iterable[nn.Parameter], num_tasks: int) -> list[nn.Parameter]:
     """Shared parameters as a list.
 
@@ -204,6 +216,8 @@ def listed(shared: Iterable[nn.Parameter], num_tasks: int) -> list[nn.Parameter]
     if isinstance(shared, (nn.Module, Tensor)):
         wanted = "pass its parameters, shared=trunk.parameters()"
         raise ValueError(f"shared is a {type(shared).__name__}: {wanted}")  # noqa: TRY004
+    if not isinstance(shared, Iterable):
+        raise ValueError(f"shared is {shared!r}, a list is wanted: shared=list(trunk.parameters())")  # noqa: TRY004
     found = list(shared)
     # Left alone, it would turn any method into a plain sum, in silence.
     if isinstance(shared, Iterator) and not found and num_tasks > 1:

@@ -3,16 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import nan
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from polytask.balance.backward_pass import BackwardPass, listed, meet, multiplied
+from polytask.balance.backward_pass import BackwardPass, check_trainable, digest_of, listed, meet, multiplied
 from polytask.config import Choice, choose
 from polytask.errors import nearest
 from polytask.gradients import Direction, Engine, Probe, Processes, Signals
+
+#: What a method may declare to read.
+READABLE = frozenset({"losses", "gramian", "jacobian", "probe"})
 
 
 class Balancer(nn.Module, ABC):
@@ -74,6 +77,7 @@ class Balancer(nn.Module, ABC):
 
     step: Tensor
     kept: Tensor
+    digest: Tensor
 
     def __init__(
         self, tasks: Sequence[str], generator: torch.Generator | None = None, *, engine: Engine = Engine()
@@ -92,10 +96,13 @@ class Balancer(nn.Module, ABC):
             wanted = "an Engine is wanted: engine=Engine(level='representation')"
             raise ValueError(f"{type(self).__name__}: engine={given!r}, {wanted}")  # noqa: TRY004
         self._check_engine(engine)
+        self._check_traits()
         self.engine = engine
         if engine.every > 1:  # the last weights, for the steps between two solutions
             self.register_buffer("kept", torch.full((len(self.tasks),), nan, dtype=torch.float64))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        #: Of the tasks' names in their order, which the entries of all state are in.
+        self.register_buffer("digest", torch.tensor(digest_of(self.tasks), dtype=torch.int64))
 
     @classmethod
     def with_(cls, **settings: Any) -> Choice[Self]:
@@ -186,7 +193,11 @@ class Balancer(nn.Module, ABC):
                 reaches, losses or gradients that are not finite (where the method reads any: else nothing
                 waits for the device); names the task or parameter.
         """
+        if not isinstance(losses, Mapping):
+            raise ValueError(f"losses is a {type(losses).__name__}, a dict is wanted: {{'task': loss}}")  # noqa: TRY004
         parameters = listed(shared, len(losses))
+        if self.scales == "gradients" and not allow_unreached:
+            check_trainable(parameters)
         self._check_processes(processes, parameters)
         met = meet(losses, penalty, processes, reads_losses=bool(self.reads))
         index = self._index(met.names)
@@ -238,6 +249,13 @@ class Balancer(nn.Module, ABC):
             return False
         return not bool(self.kept[index].isnan().any())
 
+    def _check_traits(self) -> None:
+        name, scales, reads = type(self).__name__, getattr(self, "scales", None), cast(Any, self.reads)
+        if scales not in ("losses", "gradients"):
+            raise ValueError(f"{name}: scales={scales!r}, 'losses' or 'gradients' is wanted")
+        if isinstance(reads, str) or not set(reads) <= READABLE:
+            raise ValueError(f"{name}: reads={reads!r}, a frozenset out of {sorted(READABLE)} is wanted")
+
     def _check_engine(self, engine: Engine) -> None:
         name = type(self).__name__
         if engine.level not in self.levels:
@@ -270,6 +288,16 @@ class Balancer(nn.Module, ABC):
                 f"{type(self).__name__} gave the weights {weights.tolist()}; {num_present} finite numbers are wanted"
             )
         return weights.detach().cpu().to(torch.float64)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """As every module's; a state of other tasks, or in another order, is refused."""
+        saved = state_dict.get(f"{prefix}digest")
+        if saved is not None and int(saved) != int(self.digest):
+            raise ValueError(
+                f"{type(self).__name__}: this state is of other tasks than {list(self.tasks)}, or has them in another "
+                "order: build the balancer with the tasks it was saved with"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Balancer":
         """State stays float64 on the CPU, where weights are computed, wherever the model moves."""

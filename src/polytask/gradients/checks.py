@@ -48,9 +48,13 @@ def loss_values(losses: Mapping[str, Any], *, needs_graph: bool = True) -> Float
     return values
 
 
-def check_penalty(penalty: Tensor | None) -> None:
+def check_penalty(penalty: Any) -> None:
     """Raises ValueError where a penalty is no finite scalar."""
-    if penalty is not None and (penalty.ndim or not bool(penalty.isfinite())):
+    if penalty is None:
+        return
+    if not isinstance(penalty, Tensor):
+        raise ValueError(f"penalty is {penalty!r}, a scalar tensor with a graph is wanted")  # noqa: TRY004
+    if penalty.ndim or not bool(penalty.isfinite()):
         raise ValueError(f"penalty is {penalty.detach()}, a finite scalar is wanted")
 
 

@@ -103,7 +103,10 @@ def _check(graph: StepGraph, names: Sequence[str], shared: Sequence[Tensor], fea
                 f"level='representation': task {name!r} reaches {what} past the representation; use level='exact'"
             )
         if features and edge not in features:
-            raise ValueError(f"level='representation': task {name!r} reaches the shared part past features")
+            raise ValueError(
+                f"level='representation': task {name!r} reaches the shared part past features: pass the very tensor "
+                "that all heads read, or use level='exact'"
+            )
         met.setdefault(edge, set()).add(crossing.task)
     if not features and (len(met) != 1 or any(len(tasks) < len(names) for tasks in met.values())):
         raise ValueError(
