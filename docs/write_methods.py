@@ -41,7 +41,8 @@ is a guide to them, [concepts.md](concepts.md) says what a balancer is.
 - **extra passes**: what a step takes beyond one forward and one backward pass, for T tasks at level `exact`.
 - **× sum**: the time of a training step over that of the same step with `sum`; empty where it was not measured.
   Measured on {measured}.
-- **weights**: whether they scale *losses* (heads included) or *gradients* (of shared parameters; heads keep their own),
+- **weights**: whether they scale *losses* (heads included) or *gradients* (of shared parameters; heads keep their own,
+  but for `imtl` and `db_mtl`, which multiply the losses too),
   and what they are where tasks are alike: 1 each, as of a *sum*; 1/T each, as of a *mean*, which under plain SGD takes
   T times the learning rate for the same step; or *neither*.
 - **levels**: of the gradient engine (`gradients: {{level: representation}}`). At `representation` gradients are those
