@@ -1,6 +1,7 @@
 """A training in memory, without a Run folder: tables, blueprint and session from a few lines."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from polytask.config import Choice, as_choice, build
 from polytask.data import Preprocessor, Table, TensorTable, encode_targets, fit_task
 from polytask.encoders import ENCODERS
 from polytask.model import Blueprint
+from polytask.runs import read_checkpoint, write_checkpoint
 from polytask.sharing import SHARINGS
 from polytask.tasks import Classification, Regression, Task
 from polytask.train import AGENDAS, Session, Training, TrainingData
@@ -80,3 +82,50 @@ def training() -> SimpleNamespace:
     """`.session(...)`, `.data(...)`, `.houses(...)`: see the functions of these names above."""
     makers: dict[str, Callable[..., Any]] = {"session": make_session, "data": make_data, "houses": houses}
     return SimpleNamespace(**makers, tasks=TASKS)
+
+
+def same(one: Any, other: Any) -> None:
+    """Bit for bit."""
+    if isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+    elif isinstance(one, dict):
+        assert list(one) == list(other)
+        for key in one:
+            same(one[key], other[key])
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            same(a, b)
+    else:
+        assert one == other
+
+
+@pytest.fixture(name="same")
+def same_bits() -> Callable[[Any, Any], None]:
+    return same
+
+
+@pytest.fixture
+def check_resumes(tmp_path: Path) -> Callable[..., None]:
+    """N steps, a checkpoint, and N steps of a fresh session: bit for bit what 2N steps are."""
+
+    def check(make: Callable[[], Session], go: Callable[[Session, int], list[Any]], steps: int = 6) -> None:
+        torch.manual_seed(3)
+        whole = make()
+        whole.model.train()
+        expected = go(whole, 2 * steps)
+        torch.manual_seed(3)
+        first = make()
+        first.model.train()
+        seen = go(first, steps)
+        write_checkpoint(tmp_path / "checkpoint", first.state())
+        torch.manual_seed(99)
+        fresh = make()
+        fresh.model.train()
+        fresh.restore(read_checkpoint(tmp_path / "checkpoint")[0], {})
+        same(fresh.state(), first.state())
+        seen += go(fresh, steps)
+        assert seen == expected
+        same(fresh.state(), whole.state())
+
+    return check

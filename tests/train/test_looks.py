@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from polytask.runs import read_checkpoint, write_checkpoint
 from polytask.train import probe_of, task_losses, training_step
 
 NOISY = {"mlp": {"widths": [8, 4], "batch_norm": True, "dropout": 0.3}}
@@ -38,52 +37,20 @@ def go(session, steps, check=lambda *_: None):
     return seen
 
 
-def same(one, other):
-    if isinstance(one, torch.Tensor):
-        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
-    elif isinstance(one, dict):
-        assert list(one) == list(other)
-        for key in one:
-            same(one[key], other[key])
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            same(a, b)
-    else:
-        assert one == other
-
-
-def check_resumes(make, tmp_path, steps=6):
-    torch.manual_seed(3)
-    whole = make()
-    expected = go(whole, 2 * steps)
-    torch.manual_seed(3)
-    first = make()
-    seen = go(first, steps)
-    write_checkpoint(tmp_path / "checkpoint", first.state())
-    torch.manual_seed(99)
-    fresh = make()
-    fresh.restore(read_checkpoint(tmp_path / "checkpoint")[0], {})
-    same(fresh.state(), first.state())
-    seen += go(fresh, steps)
-    assert seen == expected
-    same(fresh.state(), whole.state())
-
-
 @looks
 @pytest.mark.parametrize(
     "settings",
     [{}, {"agenda": "alternating"}, {"precision": "bfloat16", "ema": 0.5}, {"schedule": "cosine", "warmup": 0.2}],
     ids=str,
 )
-def test_it_resumes_bit_for_bit(training, tmp_path, name, settings):
-    check_resumes(lambda: training.session(balancer=LOOKS[name], encoder=NOISY, **settings), tmp_path)
+def test_it_resumes_bit_for_bit(training, check_resumes, name, settings):
+    check_resumes(lambda: training.session(balancer=LOOKS[name], encoder=NOISY, **settings), go)
 
 
 @looks
-def test_a_step_of_several_tables_resumes(training, tmp_path, name):
+def test_a_step_of_several_tables_resumes(training, check_resumes, name):
     frames = {"price": (training.houses(70), training.tasks[:1]), "sold": (training.houses(24, 1), training.tasks[1:])}
-    check_resumes(lambda: training.session(frames, balancer=LOOKS[name], encoder=NOISY), tmp_path)
+    check_resumes(lambda: training.session(frames, balancer=LOOKS[name], encoder=NOISY), go)
 
 
 @looks
@@ -94,7 +61,7 @@ def test_the_weights_move(training, name):
 
 @looks
 @pytest.mark.parametrize("settings", [{}, {"ema": 0.5}, {"precision": "bfloat16"}], ids=str)
-def test_a_look_moves_nothing_but_the_weights(training, name, settings):
+def test_a_look_moves_nothing_but_the_weights(training, same, name, settings):
     """The same steps with the weights as they came out, and nobody looking: the same model, state and draws."""
     torch.manual_seed(4)
     session = training.session(balancer=LOOKS[name], encoder=NOISY, **settings)

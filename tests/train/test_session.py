@@ -39,44 +39,9 @@ def go(session, steps):
     return seen
 
 
-def same(one, other):
-    if isinstance(one, torch.Tensor):
-        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
-    elif isinstance(one, dict):
-        assert list(one) == list(other)
-        for key in one:
-            same(one[key], other[key])
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            same(a, b)
-    else:
-        assert one == other
-
-
-def check_resumes(make, tmp_path, steps=6):
-    torch.manual_seed(3)
-    whole = make()
-    whole.model.train()
-    expected = go(whole, 2 * steps)
-    torch.manual_seed(3)
-    first = make()
-    first.model.train()
-    seen = go(first, steps)
-    write_checkpoint(tmp_path / "checkpoint", first.state())
-    torch.manual_seed(99)
-    fresh = make()
-    fresh.model.train()
-    fresh.restore(read_checkpoint(tmp_path / "checkpoint")[0], {})
-    same(fresh.state(), first.state())
-    seen += go(fresh, steps)
-    assert seen == expected
-    same(fresh.state(), whole.state())
-
-
 @pytest.mark.parametrize("optimizer", FAMILIES, ids=str)
-def test_every_family_of_optimizers_resumes_within_an_epoch(training, tmp_path, optimizer):
-    check_resumes(lambda: training.session(encoder=BATCH_NORM, optimizer=optimizer), tmp_path)
+def test_every_family_of_optimizers_resumes_within_an_epoch(training, check_resumes, optimizer):
+    check_resumes(lambda: training.session(encoder=BATCH_NORM, optimizer=optimizer), go)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +54,8 @@ def test_every_family_of_optimizers_resumes_within_an_epoch(training, tmp_path, 
     ],
     ids=str,
 )
-def test_every_setting_of_the_loop_resumes(training, tmp_path, settings):
-    check_resumes(lambda: training.session(encoder=BATCH_NORM, **settings), tmp_path)
+def test_every_setting_of_the_loop_resumes(training, check_resumes, settings):
+    check_resumes(lambda: training.session(encoder=BATCH_NORM, **settings), go)
 
 
 @pytest.mark.parametrize(
@@ -99,16 +64,16 @@ def test_every_setting_of_the_loop_resumes(training, tmp_path, settings):
     ids=str,
 )
 @pytest.mark.parametrize("agenda", ["joint", "alternating"])
-def test_every_balancer_and_agenda_resumes(training, tmp_path, balancer, agenda):
-    check_resumes(lambda: training.session(balancer=balancer, agenda=agenda), tmp_path)
+def test_every_balancer_and_agenda_resumes(training, check_resumes, balancer, agenda):
+    check_resumes(lambda: training.session(balancer=balancer, agenda=agenda), go)
 
 
-def test_tables_of_different_sizes_resume(training, tmp_path):
+def test_tables_of_different_sizes_resume(training, check_resumes):
     frames = {"price": (training.houses(70), training.tasks[:1]), "sold": (training.houses(24, 1), training.tasks[1:])}
-    check_resumes(lambda: training.session(frames, agenda={"alternating": {"order": "uniform"}}), tmp_path)
+    check_resumes(lambda: training.session(frames, agenda={"alternating": {"order": "uniform"}}), go)
 
 
-def test_plateau_resumes(training, tmp_path):
+def test_plateau_resumes(training, same, tmp_path):
     def make():
         return training.session(schedule="plateau", early_stopping={"patience": 2})
 

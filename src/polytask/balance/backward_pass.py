@@ -18,6 +18,7 @@ from polytask.gradients import (
     TaskGradients,
     check_losses,
     check_penalty,
+    listed,
     loss_values,
     weighted_backward,
 )
@@ -207,18 +208,13 @@ def check_trainable(shared: Sequence[nn.Parameter]) -> None:
         raise ValueError(f"all {len(shared)} shared parameters are frozen, so nothing is balanced: pass shared=[]")
 
 
-def listed(shared: Iterable[nn.Parameter], num_tasks: int) -> list[nn.Parameter]:
+def parameters_of(shared: Iterable[nn.Parameter], num_tasks: int) -> list[nn.Parameter]:
     """Shared parameters as a list.
 
     Raises:
         ValueError: a module or a tensor; a generator that an earlier step used up.
     """
-    if isinstance(shared, (nn.Module, Tensor)):
-        wanted = "pass its parameters, shared=trunk.parameters()"
-        raise ValueError(f"shared is a {type(shared).__name__}: {wanted}")  # noqa: TRY004
-    if not isinstance(shared, Iterable):
-        raise ValueError(f"shared is {shared!r}, a list is wanted: shared=list(trunk.parameters())")  # noqa: TRY004
-    found = list(shared)
+    found = listed(shared)
     # Left alone, it would turn any method into a plain sum, in silence.
     if isinstance(shared, Iterator) and not found and num_tasks > 1:
         raise ValueError(

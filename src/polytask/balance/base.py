@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from polytask.balance.backward_pass import BackwardPass, check_trainable, digest_of, listed, meet, multiplied
+from polytask.balance.backward_pass import BackwardPass, check_trainable, digest_of, meet, multiplied, parameters_of
 from polytask.config import Choice, choose
-from polytask.errors import nearest
-from polytask.gradients import Direction, Engine, Probe, Processes, Signals
+from polytask.gradients import Direction, Engine, Probe, Processes, Signals, check_is_dict, check_names
 
 #: What a method may declare to read.
 READABLE = frozenset({"losses", "gramian", "jacobian", "probe"})
@@ -193,9 +192,8 @@ class Balancer(nn.Module, ABC):
                 reaches, losses or gradients that are not finite (where the method reads any: else nothing
                 waits for the device); names the task or parameter.
         """
-        if not isinstance(losses, Mapping):
-            raise ValueError(f"losses is a {type(losses).__name__}, a dict is wanted: {{'task': loss}}")  # noqa: TRY004
-        parameters = listed(shared, len(losses))
+        check_is_dict(losses)
+        parameters = parameters_of(shared, len(losses))
         if self.scales == "gradients" and not allow_unreached:
             check_trainable(parameters)
         self._check_processes(processes, parameters)
@@ -276,10 +274,8 @@ class Balancer(nn.Module, ABC):
             )
         processes.check_shared(shared)
 
-    def _index(self, names: Iterable[str]) -> Tensor:
-        for name in names:
-            if name not in self.tasks:
-                raise ValueError(f"unknown task {name!r} in losses; {nearest(name, self.tasks)}")
+    def _index(self, names: Sequence[str]) -> Tensor:
+        check_names(names, self.tasks)
         return torch.tensor([self.tasks.index(name) for name in names], dtype=torch.int64)
 
     def _checked(self, weights: Tensor, num_present: int) -> Tensor:

@@ -1,13 +1,20 @@
 """What each task asks of the shared weights; knows no task and no method."""
 
-from polytask.gradients.checks import check_losses, check_penalty, loss_values
+from polytask.gradients.checks import (
+    check_is_dict,
+    check_losses,
+    check_names,
+    check_penalty,
+    listed,
+    loss_values,
+)
 from polytask.gradients.collectives import Collectives
 from polytask.gradients.engine import Engine, weighted_backward
 from polytask.gradients.equal_cosines import equal_cosines
 from polytask.gradients.loop import cosines, gramian
 from polytask.gradients.probe import Probe, length
 from polytask.gradients.processes import Met, Processes, Shares
-from polytask.gradients.signals import Signals, check_finite
+from polytask.gradients.signals import Signals, check_finite, check_rows_finite
 from polytask.gradients.solvers import (
     VANISHED,
     cone_projection,
@@ -35,8 +42,11 @@ __all__ = [
     "TaskGradients",
     "add_gradient",
     "check_finite",
+    "check_is_dict",
     "check_losses",
+    "check_names",
     "check_penalty",
+    "check_rows_finite",
     "cone_projection",
     "cone_projections",
     "cosines",
@@ -44,6 +54,7 @@ __all__ = [
     "factor",
     "gramian",
     "length",
+    "listed",
     "live_rows",
     "loss_values",
     "min_norm",

@@ -5,6 +5,7 @@ explicitly. What comes out is the loop's J and G to rounding.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -151,6 +152,7 @@ class _Plan:
 
     def parts(self, chunk: int | None, *, retain_graph: bool) -> list[Part | None]:
         """The part of each parameter; None where no task reaches it."""
+        again = partial(self._mixed, retain_graph=True)
         nodes = list(dict.fromkeys(node for layer in self.layers if layer is not None for node in layer.nodes))
         groups = list(self._groups(chunk))
         is_kept = len(groups) < 2
@@ -164,7 +166,7 @@ class _Plan:
                 self._from_layers(parts, dict(zip(nodes, found, strict=False)))
             for k, rows in zip(group, found[len(wanted) :], strict=True):
                 part = self._explicit(k, rows)
-                parts[k] = part if is_kept or part is None else Forgotten(part.gramian(), self.shared[k], self._again)
+                parts[k] = part if is_kept or part is None else Forgotten(part.gramian(), self.shared[k], again)
         for k, edge in enumerate(self.leaf_edges):
             if k not in self.explicit and edge in self.trunk.entering:
                 parts[k] = self._explicit(k, [])
@@ -198,13 +200,10 @@ class _Plan:
         found = [r.to(dtype) for r in (stack(rows), None if direct is None else stack(direct)) if r is not None]
         return Explicit(found[0] if len(found) == 1 else found[0] + found[1]) if found else None
 
-    def _again(self, scaled: Float[Tensor, " tasks"], leaves: Sequence[Tensor]) -> list[Tensor | None]:
-        return self._mixed(scaled, leaves, retain_graph=True)
-
     def plain(self, leaves: Sequence[Tensor], *, retain_graph: bool) -> list[tuple[Tensor, Tensor]]:
         """The plain sum of the tasks' gradients at leaves that are shared in fact, not by declaration."""
         found = self._mixed(self.trunk.scale, leaves, retain_graph=retain_graph)
-        return [(leaf, g.clone()) for leaf, g in zip(leaves, found, strict=True) if g is not None]
+        return [(leaf, g) for leaf, g in zip(leaves, found, strict=True) if g is not None]
 
     def _mixed(
         self, scaled: Float[Tensor, " tasks"], leaves: Sequence[Tensor], *, retain_graph: bool

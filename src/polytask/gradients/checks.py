@@ -1,11 +1,26 @@
 """What the engine can differentiate, and the sentence that says why not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from polytask.errors import nearest
+
+
+def check_is_dict(losses: Any) -> None:
+    """Raises ValueError where losses are anything but a dict by task."""
+    if not isinstance(losses, Mapping):
+        raise ValueError(f"losses is a {type(losses).__name__}, a dict is wanted: {{'task': loss}}")  # noqa: TRY004
+
+
+def check_names(names: Iterable[str], tasks: Sequence[str]) -> None:
+    """Raises ValueError that names the first that is none of the tasks, and the task that is nearest to it."""
+    for name in names:
+        if name not in tasks:
+            raise ValueError(f"unknown task {name!r} in losses; {nearest(name, tasks)}")
 
 
 def check_losses(losses: Mapping[str, Any], *, needs_graph: bool = True) -> None:
@@ -14,8 +29,7 @@ def check_losses(losses: Mapping[str, Any], *, needs_graph: bool = True) -> None
     Raises:
         ValueError: none at all, or one that is not a scalar with a graph on the device of the others; names the task.
     """
-    if not isinstance(losses, Mapping):
-        raise ValueError(f"losses is a {type(losses).__name__}, a dict is wanted: {{'task': loss}}")  # noqa: TRY004
+    check_is_dict(losses)
     if not losses:
         raise ValueError("losses is empty: a step needs the loss of at least one task, {'task': loss}")
     for name, loss in losses.items():
@@ -58,17 +72,28 @@ def check_penalty(penalty: Any) -> None:
         raise ValueError(f"penalty is {penalty.detach()}, a finite scalar is wanted")
 
 
+def listed(shared: Any) -> list[Any]:
+    """What is shared, as a list.
+
+    Raises:
+        ValueError: a module, a tensor, or nothing that could be gone through.
+    """
+    if isinstance(shared, (nn.Module, Tensor)):
+        wanted = "pass its parameters, shared=trunk.parameters()"
+        raise ValueError(f"shared is a {type(shared).__name__}: {wanted}")  # noqa: TRY004
+    if not isinstance(shared, Iterable):
+        raise ValueError(f"shared is {shared!r}, a list is wanted: shared=list(trunk.parameters())")  # noqa: TRY004
+    return list(shared)
+
+
 def trainable_parameters(shared: Any) -> list[Tensor]:
     """The shared parameters to differentiate: each once, frozen ones left out.
 
     Raises:
         ValueError: something that is not a parameter, or parameters on several devices.
     """
-    if isinstance(shared, (nn.Module, Tensor)):
-        wanted = "pass its parameters, shared=trunk.parameters()"
-        raise ValueError(f"shared is a {type(shared).__name__}: {wanted}")  # noqa: TRY004
     found: dict[int, Tensor] = {}
-    for position, given in enumerate(shared):
+    for position, given in enumerate(listed(shared)):
         if not isinstance(given, Tensor) or not given.is_leaf:
             raise ValueError(f"shared[{position}] is no parameter but {_shown(given)}: shared=trunk.parameters()")
         if given.is_complex():

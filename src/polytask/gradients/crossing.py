@@ -41,7 +41,7 @@ def cross(
         else:
             outputs.append(loss)
 
-    edges = list(dict.fromkeys(crossing.edge for crossing in graph.crossings()))
+    edges = list(dict.fromkeys(crossing.edge for crossing in graph.crossings))
     # The pass ends at these edges. Where one lies below another (heads that read several stages) it goes on to it:
     # then zeros are let through, and what the pass would free on the way is kept.
     is_nested = graph.is_nested(edges)
@@ -68,7 +68,12 @@ def cross(
 
 
 def backward_weighted(
-    graph: StepGraph, losses: Mapping[str, Tensor], weights: Sequence[float], *, retain_graph: bool
+    graph: StepGraph,
+    losses: Mapping[str, Tensor],
+    shared: Sequence[Tensor],
+    weights: Sequence[float],
+    *,
+    retain_graph: bool,
 ) -> None:
     """Adds the gradient of Σ w_i L_i below the crossings, and of Σ L_i above them, to `.grad`: one pass."""
 
@@ -90,7 +95,8 @@ def backward_weighted(
         torch.full_like(loss, weights[task] if graph.owner[node] == SHARED else 1.0)
         for task, (loss, (node, _)) in enumerate(zip(losses.values(), graph.roots, strict=True))
     ]
-    leaves = [*graph.own_leaves(), *graph.reached_leaves()]
+    reached = [leaf for leaf, is_reached in zip(shared, graph.is_reached(), strict=True) if is_reached]
+    leaves = [*graph.own_leaves(), *reached]
     with hooked(graph, scale):
         if leaves:
             torch.autograd.backward(list(losses.values()), starts, retain_graph=retain_graph, inputs=leaves)
@@ -103,7 +109,7 @@ def backward_weighted(
 def hooked(graph: StepGraph, make: Callable[[Node, Sequence[Crossing]], Callable[[Any, Any], Any]]) -> Iterator[None]:
     """Hooks on the nodes that gradients leave the own parts from."""
     leaving: dict[Node, list[Crossing]] = {}
-    for crossing in graph.crossings():
+    for crossing in graph.crossings:
         leaving.setdefault(crossing.node, []).append(crossing)
     handles = [node.register_hook(make(node, crossings)) for node, crossings in leaving.items()]
     try:

@@ -145,9 +145,8 @@ def weighted_backward(
     trainable = trainable_parameters(shared)
     graph = StepGraph(losses, trainable)
     if not allow_unreached:
-        reached = {id(leaf) for leaf in graph.reached_leaves()}
-        _check_reached(trainable, [id(p) in reached for p in trainable])
-    backward_weighted(graph, losses, weights, retain_graph=retain_graph)
+        _check_reached(trainable, graph.is_reached())
+    backward_weighted(graph, losses, trainable, weights, retain_graph=retain_graph)
 
 
 def _tensors(features: Tensor | Sequence[Tensor] | None) -> list[Tensor]:

@@ -7,6 +7,7 @@ them end at the shared representation.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -56,8 +57,12 @@ class StepGraph:
         for task, (node, _) in enumerate(self.roots):
             self._claim(node, task)
 
-    def crossings(self) -> Iterator[Crossing]:
+    @cached_property
+    def crossings(self) -> list[Crossing]:
         """Every edge from an own node to a shared one."""
+        return list(self._crossings())
+
+    def _crossings(self) -> Iterator[Crossing]:
         for node, task in self.owner.items():
             if task != SHARED:
                 for slot, edge in enumerate(self.below[node]):
@@ -67,6 +72,8 @@ class StepGraph:
     def is_nested(self, edges: Sequence[Edge]) -> bool:
         """Whether a gradient that arrives at one of these edges goes on to another."""
         ends = {node for node, _ in edges}
+        if len(ends) < 2:  # the graph has no cycles
+            return False
         seen: set[Node] = set()
         nodes = [below for node, _ in edges for below in self._below(node)]
         while nodes:
@@ -88,10 +95,10 @@ class StepGraph:
         shared = (node for node, task in self.owner.items() if task == SHARED and node not in known)
         return [leaf for node in shared if (leaf := _leaf(node)) is not None]
 
-    def reached_leaves(self) -> list[Tensor]:
-        """The shared leaves that some task reaches."""
+    def is_reached(self) -> list[bool]:
+        """Whether some task reaches each of the shared leaves."""
         reached = {edge for edges in self.below.values() for edge in edges}
-        return [leaf for edge in self.leaf_edges if edge in reached and (leaf := _leaf(edge[0])) is not None]
+        return [edge in reached for edge in self.leaf_edges]
 
     def ends(self) -> frozenset[Edge]:
         """The edges of all leaves."""

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polytask.errors import ProcessError, nearest
-from polytask.gradients.checks import check_losses, check_penalty
+from polytask.errors import ProcessError
+from polytask.gradients.checks import check_losses, check_names, check_penalty
 from polytask.gradients.collectives import Collectives, Group, attempt
 from polytask.gradients.graph import leaves
 from polytask.gradients.task_gradients import add_gradient, dense, row_dtype
@@ -190,9 +190,7 @@ class Processes:
 
     def check_names(self, names: Iterable[str]) -> None:
         """Raises ValueError that names an unknown task."""
-        for name in names:
-            if name not in self.tasks:
-                raise ValueError(f"unknown task {name!r} in losses; {nearest(name, self.tasks)}")
+        check_names(names, self.tasks)
 
     def check_shared(self, shared: Iterable[Tensor]) -> None:
         """Raises ValueError that names a parameter that is not among all parameters."""

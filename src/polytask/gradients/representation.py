@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polytask.gradients.crossing import cross
-from polytask.gradients.graph import StepGraph, edge_of
+from polytask.gradients.graph import Edge, StepGraph, edge_of
 from polytask.gradients.parts import piecewise_products
 from polytask.gradients.task_gradients import Own, TaskGradients
 from polytask.gradients.trunk import Trunk, filled
@@ -26,8 +26,7 @@ class AtRepresentation(TaskGradients):
         *,
         retain_graph: bool,
     ) -> None:
-        consumers = graph.consumers()
-        super().__init__(names, shared, [edge in consumers for edge in graph.leaf_edges], own)
+        super().__init__(names, shared, graph.is_reached(), own)
         self._trunk = trunk
         self._retain_graph = retain_graph
 
@@ -45,20 +44,18 @@ class AtRepresentation(TaskGradients):
 
     def combined(self, weights: Float[Tensor, " tasks"]) -> list[Tensor | None]:
         """One backward pass of Zᵀw, which frees the graph unless it is to be retained."""
-        known = [p for p, is_reached in zip(self.shared, self.reached, strict=True) if is_reached]
-        scaled = weights * self._trunk.scale
-        found = iter(self._mixed(scaled, known))
+        found = iter(self._trunk.mixed(*self._pass(weights), retain_graph=self._retain_graph))
         return [next(found) if is_reached else None for is_reached in self.reached]
 
     def accumulate(self, weights: Float[Tensor, " tasks"]) -> None:
-        """One backward pass, straight to `.grad`."""
-        known = [p for p, is_reached in zip(self.shared, self.reached, strict=True) if is_reached]
-        edges, scaled = list(self._trunk.entering), weights * self._trunk.scale
-        self._trunk.accumulate(scaled, edges, known, retain_graph=self._retain_graph)
-        self._accumulate_own()
+        """As `combined`, straight to `.grad`."""
+        self._trunk.accumulate(*self._pass(weights), retain_graph=self._retain_graph)
+        self.accumulate_own()
 
-    def _mixed(self, scaled: Float[Tensor, " tasks"], leaves: Sequence[Tensor]) -> list[Tensor | None]:
-        return self._trunk.mixed(scaled, list(self._trunk.entering), leaves, retain_graph=self._retain_graph)
+    def _pass(self, weights: Float[Tensor, " tasks"]) -> tuple[Tensor, list[Edge], list[Tensor]]:
+        """Weights of the scaled gradients, where they start, and the leaves where they end."""
+        ends = [p for p, is_reached in zip(self.shared, self.reached, strict=True) if is_reached]
+        return weights * self._trunk.scale, list(self._trunk.entering), ends
 
 
 def at_representation(
@@ -81,20 +78,20 @@ def at_representation(
     trunk = Trunk(crossed, len(losses))
     if inner:
         plain = trunk.mixed(trunk.scale, list(trunk.entering), inner, retain_graph=True)
-        own += [(leaf, g.clone()) for leaf, g in zip(inner, plain, strict=True) if g is not None]
+        own += [(leaf, g) for leaf, g in zip(inner, plain, strict=True) if g is not None]
     return AtRepresentation(tuple(losses), shared, own, graph, trunk, retain_graph=retain_graph)
 
 
-def _check(graph: StepGraph, names: Sequence[str], shared: Sequence[Tensor], features: Sequence[object]) -> None:
+def _check(graph: StepGraph, names: Sequence[str], shared: Sequence[Tensor], features: Sequence[Edge]) -> None:
     leaves = graph.ends()
     for place, edge in enumerate(features):
-        if not any(crossing.edge == edge for crossing in graph.crossings()):
+        if not any(crossing.edge == edge for crossing in graph.crossings):
             raise ValueError(
                 f"level='representation': no loss of this step reads features[{place}]: is it an older one?"
             )
     places = {edge: k for k, edge in enumerate(graph.leaf_edges)}
-    met: dict[object, set[int]] = {}
-    for crossing in graph.crossings():
+    met: dict[Edge, set[int]] = {}
+    for crossing in graph.crossings:
         name, edge = names[crossing.task], crossing.edge
         if edge in leaves:
             k = places.get(edge)

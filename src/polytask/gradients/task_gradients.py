@@ -64,7 +64,7 @@ class TaskGradients(ABC):
         for parameter, piece in zip(self.shared, self.combined(weights / excess), strict=True):
             if piece is not None:
                 add_gradient(parameter, (piece * excess if excess > 1 else piece).to(parameter.dtype))
-        self._accumulate_own()
+        self.accumulate_own()
 
     @torch.no_grad()
     def accumulate_update(self, update: Float[Tensor, " params"]) -> None:
@@ -73,9 +73,10 @@ class TaskGradients(ABC):
         for parameter, piece, is_reached in zip(self.shared, pieces, self.reached, strict=True):
             if is_reached:
                 add_gradient(parameter, piece.to(parameter.dtype))
-        self._accumulate_own()
+        self.accumulate_own()
 
-    def _accumulate_own(self) -> None:
+    def accumulate_own(self) -> None:
+        """Adds the own gradients, unweighted, to `.grad`."""
         for parameter, gradient in self.own:
             add_gradient(parameter, gradient)
 

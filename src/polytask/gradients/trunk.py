@@ -83,8 +83,7 @@ class Trunk:
         """The scaled gradients' sum with these weights, in one pass."""
         if not edges or not inputs:
             return [None] * len(inputs)
-        rows = [known(weighted(self.entering[edge], weights)) for edge in edges]
-        found = _grad(edges, inputs, rows, retain_graph=retain_graph)
+        found = _grad(edges, inputs, self._weighted(edges, weights), retain_graph=retain_graph)
         # autograd may hand out one tensor for several inputs, or an expanded one.
         return [None if g is None else dense(g).clone(memory_format=torch.contiguous_format) for g in found]
 
@@ -93,9 +92,12 @@ class Trunk:
     ) -> None:
         """As `mixed`, added to the leaves' `.grad`."""
         if edges and leaves:
-            rows = [known(weighted(self.entering[edge], weights)) for edge in edges]
             outputs = [GradientEdge(*edge) for edge in edges]
-            torch.autograd.backward(outputs, rows, retain_graph=retain_graph, inputs=list(leaves))
+            starts = self._weighted(edges, weights)
+            torch.autograd.backward(outputs, starts, retain_graph=retain_graph, inputs=list(leaves))
+
+    def _weighted(self, edges: Sequence[Edge], weights: Float[Tensor, " tasks"]) -> list[Tensor]:
+        return [known(weighted(self.entering[edge], weights)) for edge in edges]
 
 
 def filled(rows: Rows) -> list[Tensor] | None:

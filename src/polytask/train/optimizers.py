@@ -43,11 +43,20 @@ def optimizer_class(settings: Training) -> Any:
     return OPTIMIZERS[name]
 
 
-def check_balancer(settings: Training, balancer: type[Balancer]) -> None:
-    """Raises ConfigError where an optimiser that takes each task's gradient apart stands beside a balancer."""
+def check_balancer(settings: Training, balancer: type[Balancer], num_processes: int = 1) -> None:
+    """Raises ConfigError where an optimiser that takes each task's gradient apart stands beside a balancer, or in
+    several processes.
+    """
     name, _ = _named(settings)
     cls = OPTIMIZERS.get(name)
-    if cls is not None and issubclass(cls, TaskOptimizer) and balancer is not BALANCERS["sum"]:
+    if cls is None or not issubclass(cls, TaskOptimizer):
+        return
+    if num_processes > 1:
+        raise ConfigError(
+            f"train.optimizer: {settings.optimizer} takes the gradients of one process: start it without torchrun, "
+            "or choose another optimizer, such as adamw"
+        )
+    if balancer is not BALANCERS["sum"]:
         raise ConfigError(
             f"train.optimizer: {name} stands in the place of a balancer, so {balancer.__name__} would have no effect: "
             "write balancer: sum, or choose another optimizer, such as adamw"

@@ -12,7 +12,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from polytask.balance import Balancer, Processes
 from polytask.data import TensorTable
-from polytask.errors import ConfigError
 from polytask.model import Model, seed_of
 from polytask.random_state import random_state, restore_random_state
 from polytask.tasks import Fitted, Task
@@ -21,7 +20,6 @@ from polytask.train.distributed import ALONE, Team
 from polytask.train.optimizers import check_balancer, make_optimizer, make_schedule
 from polytask.train.selection import Selection
 from polytask.train.settings import Training
-from polytask.train.task_optimizer import TaskOptimizer
 
 
 @dataclass
@@ -92,15 +90,10 @@ class Session:
         settings: Training,
         team: Team = ALONE,
     ) -> None:
-        self.model, self.data, self.balancer, self.agenda, self.settings = (
-            model,
-            data,
-            balancer,
-            agenda,
-            settings,
-        )
+        self.model, self.data, self.balancer = model, data, balancer
+        self.agenda, self.settings = agenda, settings
         self.shared = list(model.shared_parameters())
-        check_balancer(settings, type(balancer))
+        check_balancer(settings, type(balancer), team.size)
         self.optimizer = make_optimizer(
             (p for p in model.parameters() if p.requires_grad),
             settings,
@@ -118,11 +111,6 @@ class Session:
         #: Batches of the validation rows, for a balancer that looks ahead.
         self.ahead = _validation_batches(data, agenda) if balancer.looks_ahead else None
         self.team = team
-        if team.size > 1 and isinstance(self.optimizer, TaskOptimizer):
-            raise ConfigError(
-                f"train.optimizer: {settings.optimizer} takes the gradients of one process: start it without torchrun, "
-                "or choose another optimizer, such as adamw"
-            )
         #: Who takes every step together; None for one process alone.
         self.processes = Processes(model.parameters(), list(data.tasks)) if team.size > 1 else None
         for walk in (agenda, self.ahead):

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from polytask.errors import nearest
-from polytask.gradients import Engine, add_gradient, loss_values
+from polytask.gradients import Engine, add_gradient, check_names, check_rows_finite, loss_values
 
 
 class TaskOptimizer(torch.optim.Optimizer, ABC):
@@ -97,9 +96,7 @@ class TaskOptimizer(torch.optim.Optimizer, ABC):
             ValueError: an unknown task, a loss that cannot be differentiated, shared parameters that no loss reaches,
                 losses or gradients that are not finite; names the task or parameter.
         """
-        for name in losses:
-            if name not in self.tasks:
-                raise ValueError(f"unknown task {name!r} in losses; {nearest(name, self.tasks)}")
+        check_names(losses, self.tasks)
         loss_values(losses)
         chosen = self._chosen(tuple(losses))
         self._add_own([loss for name, loss in losses.items() if name not in chosen])
@@ -109,18 +106,14 @@ class TaskOptimizer(torch.optim.Optimizer, ABC):
             retain_graph=penalty is not None,
             allow_unreached=allow_unreached,
         )
-        for name, row in zip(found.names, found.jacobian(), strict=True):
-            if not row.isfinite().all():
-                raise ValueError(
-                    f"task {name!r}: its gradient on the shared parameters is not finite: "
-                    "lower the learning rate, or look at operations like sqrt and log at 0"
-                )
+        rows = found.jacobian()
+        check_rows_finite(rows, found.names)
+        for name, row in zip(found.names, rows, strict=True):
             place = self.tasks.index(name)
             self._rows[place] = self._rows[place] + row if place in self._rows else row
         before = self._reached or [False] * len(found.reached)
         self._reached = [a or b for a, b in zip(before, found.reached, strict=True)]
-        for parameter, gradient in found.own:
-            add_gradient(parameter, gradient.clone())
+        found.accumulate_own()
         if penalty is not None and penalty.requires_grad:
             penalty.backward()
         return {name: float(name in chosen) for name in losses}
