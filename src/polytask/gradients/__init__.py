@@ -14,7 +14,7 @@ from polytask.gradients.equal_cosines import equal_cosines
 from polytask.gradients.loop import cosines, gramian
 from polytask.gradients.probe import Probe, length
 from polytask.gradients.processes import Met, Processes, Shares
-from polytask.gradients.signals import Signals, check_finite, check_rows_finite
+from polytask.gradients.signals import Signals, check_rows_finite
 from polytask.gradients.solvers import (
     VANISHED,
     cone_projection,
@@ -41,7 +41,6 @@ __all__ = [
     "Signals",
     "TaskGradients",
     "add_gradient",
-    "check_finite",
     "check_is_dict",
     "check_losses",
     "check_names",
