@@ -75,6 +75,6 @@ class Chain(Protocol):
         """Channels after each stage."""
 
 
-#: `make_encoder(copy)` builds a fresh chain of stages; the same `copy` always starts from the same weights, so that
-#: a twin trained alone and a member of a multi-task model can start equal, and experts can start different.
-MakeEncoder = Callable[[int], Chain]
+#: Builds a fresh chain of stages. Equal copies start from equal weights, so that a twin trained alone and a member of a
+#: multi-task model can start equal, and experts can start different: a number, or text where a task's name is in it.
+MakeEncoder = Callable[[int | str], Chain]

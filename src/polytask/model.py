@@ -92,7 +92,7 @@ class Blueprint:
             # Not torch.manual_seed, which would seed every accelerator too.
             torch.default_generator.manual_seed(seed_of(self.seed, *labels))
 
-        def make_encoder(copy: int) -> Encoder:
+        def make_encoder(copy: int | str) -> Encoder:
             seed_layers("encoder", copy)
             return self.encoder(self.spec)
 
@@ -103,7 +103,7 @@ class Blueprint:
             heads = {}
             for task in self.tasks:
                 seed_layers("head", task.name)
-                heads[task.name] = task.head(self.fitted[task.name], sharing.widths)
+                heads[task.name] = task.head(self.fitted[task.name], sharing.widths_of(task.name))
         return Model(sharing, heads)
 
     def to_json(self) -> dict[str, Any]:

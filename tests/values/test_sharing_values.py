@@ -1,7 +1,7 @@
 """Known weights and one input, known features out: a row for every sharing scheme.
 
 The encoder has two stages without biases, x -> W₁x and x -> W₂x, W₁ = [[1, 2], [0, 1]], W₂ = [[1, -1]]; `copy` k multiplies
-both by k + 1. The input is (3, 1), so the plain chain gives (5, 1) and then 4. Worked by hand.
+both by k + 1, a copy that is named by text by 2. The input is (3, 1), so the plain chain gives (5, 1) and then 4. Worked by hand.
 """
 
 import pytest
@@ -29,7 +29,8 @@ class Chain(nn.Module):
 
     def __init__(self, copy):
         super().__init__()
-        self.stages = nn.ModuleList([Stage(FIRST * (copy + 1)), Stage(SECOND * (copy + 1))])
+        factor = copy + 1 if isinstance(copy, int) else 2
+        self.stages = nn.ModuleList([Stage(FIRST * factor), Stage(SECOND * factor)])
 
 
 TWO = {"a": (-1,), "b": (-1,)}

@@ -63,7 +63,7 @@ def prepare(
         for name, source in sources.items()
         for task in source.tasks
     }
-    blueprint = make_blueprint(experiment, fitted, preprocessor.spec)
+    blueprint = make_blueprint(experiment, fitted, preprocessor.spec, _tasks_of(sources))
     folder.write("config.yaml", write_yaml(_with_absolute_path(experiment.written())))
     folder.write_json("schema.json", {name: s.table.schema.to_json() for name, s in sources.items()})
     folder.write("splits.parquet", split_bytes(splits))
@@ -75,11 +75,19 @@ def prepare(
     folder.write_json("model.json", blueprint.to_json())
 
 
-def make_blueprint(experiment: Experiment, fitted: Mapping[str, Fitted], spec: InputSpec) -> Blueprint:
-    """What the model is built from; an encoder that cannot read these inputs is refused before anything is written.
+def make_blueprint(
+    experiment: Experiment, fitted: Mapping[str, Fitted], spec: InputSpec, tables: Sequence[Sequence[str]]
+) -> Blueprint:
+    """What the model is built from; what cannot be built, or not trained on these tables, is refused at once.
+
+    Args:
+        experiment: the choices.
+        fitted: what each task learnt from the training rows.
+        spec: what the encoder reads.
+        tables: the tasks of each table.
 
     Raises:
-        ConfigError: settings of encoder, sharing or heads that do not fit the inputs.
+        ConfigError: settings of encoder, sharing or heads that do not fit the inputs, or a sharing the tables.
     """
     blueprint = Blueprint(
         tasks=experiment.tasks,
@@ -90,10 +98,15 @@ def make_blueprint(experiment: Experiment, fitted: Mapping[str, Fitted], spec: I
         seed=experiment.seed,
     )
     try:
-        blueprint.build()
+        model = blueprint.build()
+        model.sharing.check_rows(tables, is_one_task_a_step=not experiment.agenda.constructor.balances)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return blueprint
+
+
+def _tasks_of(sources: Mapping[str, Source]) -> list[list[str]]:
+    return [[task.name for task in source.tasks] for source in sources.values()]
 
 
 def read_prepared(folder: RunFolder) -> Prepared:

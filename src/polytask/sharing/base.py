@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 from polytask.config import choose
 from polytask.feature import Feature, Inputs, MakeEncoder
+from polytask.sharing.record import Record
+
+#: Stands in a task's list of features where a scheme has nothing to give and the task's head reads nothing.
+UNREAD = Feature(torch.empty(0))
 
 
 class Sharing(nn.Module, ABC):
@@ -19,7 +23,7 @@ class Sharing(nn.Module, ABC):
     by calling `make_encoder(copy)`, and sets `tasks` and `widths`.
 
     Args:
-        make_encoder: builds a fresh chain of stages; equal `copy` numbers start from equal weights.
+        make_encoder: builds a fresh chain of stages; equal copies start from equal weights.
         tasks: task -> the stages its head reads (0 the first, -1 the last).
         generator: for the draws of schemes that draw.
 
@@ -32,6 +36,8 @@ class Sharing(nn.Module, ABC):
     widths: Sequence[int]
     #: `TheSharing.with_(**settings)`: a choice, to be built later.
     with_: ClassVar[Any] = classmethod(choose)
+    #: When to use it, in a line.
+    use_when: ClassVar[str] = ""
 
     @abstractmethod
     def __init__(
@@ -42,20 +48,38 @@ class Sharing(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
-        """The features after each stage for each of these tasks, running only what they need."""
+        """The features after each stage for each of these tasks, running only what they need.
+
+        A task's list goes at least to the deepest stage that its head reads. A scheme may leave `UNREAD` where it
+        reads nothing.
+        """
 
     @abstractmethod
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The parameters that this task alone reaches."""
 
+    def penalty_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that no task's loss reaches, only a penalty: a discriminator's, say."""
+        return iter(())
+
     def shared_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters that at least two tasks' losses reach: all that no task owns."""
-        owned = {id(p) for task in self.tasks for p in self.task_parameters(task)}
-        return (p for p in self.parameters() if id(p) not in owned)
+        """The parameters that at least two tasks' losses reach: all that neither a task owns nor a penalty."""
+        others = {id(p) for task in self.tasks for p in self.task_parameters(task)}
+        others |= {id(p) for p in self.penalty_parameters()}
+        return (p for p in self.parameters() if id(p) not in others)
+
+    def widths_of(self, task: str) -> Sequence[int]:
+        """Channels after each stage as this task's head reads them: `widths`, but where tasks differ."""
+        return self.widths
 
     def depth(self, task: str) -> int:
         """How many stages this task needs: up to the last one its head reads."""
-        return max(stage % len(self.widths) for stage in self.tasks[task]) + 1
+        return max(self.reads(task)) + 1
+
+    def reads(self, task: str) -> tuple[int, ...]:
+        """The stages this task's head reads, counted from the front."""
+        num_stages = len(self.widths_of(task))
+        return tuple(stage % num_stages for stage in self.tasks[task])
 
     def penalties(self) -> dict[str, Float[Tensor, ""]]:
         """Losses of the scheme itself from the last forward; no balancer sees them.
@@ -64,3 +88,18 @@ class Sharing(nn.Module, ABC):
         gave it.
         """
         return {}
+
+    def records(self) -> dict[str, Record]:
+        """What the scheme has learnt about who shares what, by title: for the history and the report."""
+        return {}
+
+    def check_rows(self, tables: Sequence[Sequence[str]], *, is_one_task_a_step: bool) -> None:
+        """Refuses tasks on rows of their own where the scheme cannot serve them so, or needs just that.
+
+        Args:
+            tables: the tasks of each table: one group where all tasks are trained on the same rows.
+            is_one_task_a_step: whether every step's batch is for one task alone (agenda alternating).
+
+        Raises:
+            ValueError: says why, and what would work.
+        """

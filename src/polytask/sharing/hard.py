@@ -41,6 +41,7 @@ class Hard(Sharing):
     """
 
     paper: ClassVar[str] = "caruana1997"
+    use_when: ClassVar[str] = "tasks are alike enough for one trunk: the first thing to try, and the cheapest"
 
     def __init__(
         self,

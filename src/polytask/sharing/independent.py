@@ -1,7 +1,7 @@
 """No sharing: a chain of stages for every task, in one model."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import nn
@@ -29,6 +29,8 @@ class Independent(Sharing):
         >>> list(sharing.shared_parameters())
         []
     """
+
+    use_when: ClassVar[str] = "the yardstick: what sharing has to beat"
 
     def __init__(
         self, make_encoder: MakeEncoder, tasks: Mapping[str, tuple[int, ...]], generator: torch.Generator

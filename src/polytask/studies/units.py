@@ -130,5 +130,6 @@ def parameters_of(unit: Unit, data: StudyData) -> tuple[int, int]:
         where = task.name if isinstance(tables, dict) else ALL
         table = tables[where] if isinstance(tables, dict) else tables
         fitted[task.name] = fit_task(table, task, given.splits[where].rows("train"))
-    model = make_blueprint(unit.experiment, fitted, given.preprocessor.spec).build()
+    names = [[name] for name in fitted] if isinstance(tables, dict) else [list(fitted)]
+    model = make_blueprint(unit.experiment, fitted, given.preprocessor.spec, names).build()
     return count_parameters(model.parameters()), count_parameters(model.shared_parameters())

@@ -1,0 +1,95 @@
+"""Every sharing scheme with settings that together have every option, and how a test builds one."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from polytask.config import as_choice
+from polytask.encoders import ENCODERS
+from polytask.feature import CATEGORIES, NUMBERS, InputSpec
+from polytask.sharing import SHARINGS
+
+TABLE = InputSpec(numbers=("a", "b", "c"), categories=(("d", 5), ("e", 4)))
+PICTURE = InputSpec(images={"photo": (1, 16, 16)})
+BOTH = InputSpec(numbers=("a", "b", "c"), images={"photo": (1, 16, 16)})
+SPECS = {"lenet": PICTURE, "fusion": BOTH}
+#: Narrow forms of the encoders, so that the product stays cheap; the wide ones where there is none.
+NARROW: dict[str, dict[str, Any]] = {
+    "mlp": {"widths": [8, 6]},
+    "resnet": {"width": 6, "blocks": 2},
+    "lenet": {"channels": [3, 4], "widths": [6]},
+    "fusion": {
+        "table": {"mlp": {"widths": [5]}},
+        "images": {"lenet": {"channels": [2, 3], "widths": [4]}},
+        "widths": [6],
+    },
+}
+TASKS = {"price": (-1,), "sold": (0, -1), "grade": (0,)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scheme with settings.
+
+    Attributes:
+        name: of the scheme.
+        settings: of the scheme.
+        tasks: task -> stages its head reads.
+        is_chain_alone: with one task it is the plain chain.
+        refuses: encoders it cannot work on -> a part of the sentence that says so.
+    """
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    tasks: dict[str, tuple[int, ...]] = field(default_factory=lambda: dict(TASKS))
+    is_chain_alone: bool = False
+    refuses: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "-".join([self.name, *(f"{key}={value}" for key, value in self.settings.items())])
+
+
+#: At least one a scheme; the first of each is the one that is tried on every encoder.
+CASES = [
+    Case("independent", is_chain_alone=True),
+    Case("hard", is_chain_alone=True),
+    Case("hard", {"split": 1}, is_chain_alone=True),
+]
+#: The schemes that every encoder is tried under: one whole, one stage by stage.
+ON_EVERY_ENCODER = ("hard",)
+#: The encoders that every scheme is tried on.
+OF_EVERY_SCHEME = ("mlp", "lenet")
+
+
+def inputs_for(spec: InputSpec, rows: int = 6, seed: int = 1) -> dict[str, torch.Tensor]:
+    """Random inputs of this kind."""
+    generator = torch.Generator().manual_seed(seed)
+    found = {}
+    if spec.numbers:
+        found[NUMBERS] = torch.randn(rows, len(spec.numbers), generator=generator)
+    if spec.categories:
+        columns = [torch.randint(0, size, (rows,), generator=generator) for _, size in spec.categories]
+        found[CATEGORIES] = torch.stack(columns, dim=1)
+    for name, shape in spec.images.items():
+        found[name] = torch.randn(rows, *shape, generator=generator)
+    return found
+
+
+def maker(encoder, settings=None):
+    """`make_encoder` of this encoder, and what it reads."""
+    spec = SPECS.get(encoder, TABLE)
+    choice = as_choice({encoder: NARROW.get(encoder, {}) if settings is None else settings}, ENCODERS, "encoder")
+
+    def make_encoder(copy):
+        torch.manual_seed(sum(f"copy {copy}".encode()))
+        return choice(spec)
+
+    return make_encoder, spec
+
+
+def build(case: Case, encoder: str, tasks=None):
+    """The scheme on this encoder, and what it reads."""
+    make_encoder, spec = maker(encoder)
+    choice = as_choice({case.name: case.settings}, SHARINGS, "sharing")
+    return choice(make_encoder, case.tasks if tasks is None else tasks, torch.Generator().manual_seed(3)), spec
