@@ -55,6 +55,20 @@ CASES = [
     Case("independent", is_chain_alone=True),
     Case("hard", is_chain_alone=True),
     Case("hard", {"split": 1}, is_chain_alone=True),
+    Case("mmoe"),
+    Case("mmoe", {"experts": 3, "split": 2, "dropout": 0.5, "balance": 0.1, "is_normalised": True}),
+    Case("top_k"),
+    Case("top_k", {"experts": 3, "k": 1, "is_noisy": False, "balance": "switch", "balance_weight": 0.01}),
+    Case("dselect_k"),
+    Case("dselect_k", {"experts": 5, "k": 3, "gamma": 0.5, "entropy": 0.1, "is_per_row": True}),
+    Case("cgc"),
+    Case("cgc", {"experts": 2, "task_experts": 2, "split": 2, "dropout": 0.2, "is_normalised": True}),
+    Case("ple"),
+    Case("ple", {"experts": 2, "task_experts": 2, "levels": 2, "dropout": 0.2, "is_normalised": True}),
+    Case("ple", {"experts": 2, "task_experts": 0}),
+    Case("ple", {"experts": 0, "task_experts": 2}),
+    Case("ple", {"levels": 1}, tasks={"price": (-1,), "sold": (1,), "grade": (1, 2)}),
+    Case("ple", {}, tasks={"price": (-1,), "sold": (1,), "grade": (-1,), "area": (0,)}),
 ]
 #: The schemes that every encoder is tried under: one whole, one stage by stage.
 ON_EVERY_ENCODER = ("hard",)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from polytask.feature import NUMBERS, Feature
-from polytask.sharing import SHARINGS, Hard, Independent
+from polytask.sharing import CGC, PLE, SHARINGS, DSelectK, Hard, Independent, MMoE, TopK
 
 FIRST, SECOND = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([[1.0, -1.0]])
 
@@ -41,6 +41,26 @@ ROWS = [
     (Hard, {"split": 1}, TWO, {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}, [4], "first stage shared"),
     (Hard, {"split": 0}, TWO, {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}, [], "nothing shared"),
     (Hard, {}, EARLY, {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0]]}, [4], "b needs one stage, the second is a's own"),
+    # Behind the first stage (5, 1) experts 0, 1, 2 give 4, 8, 12, a task's own 8, each by the plain mean at the start.
+    (
+        MMoE,
+        {"experts": 3},
+        TWO,
+        {"a": [[5.0, 1.0], [8.0]], "b": [[5.0, 1.0], [8.0]]},
+        [4, 2, 2, 2],
+        "Ma et al. 2018, (4 + 8 + 12)/3",
+    ),
+    (
+        TopK,
+        {"experts": 3, "k": 3, "is_noisy": False},
+        TWO,
+        {"a": [[5.0, 1.0], [8.0]]},
+        [4, 2, 2, 2],
+        "k = E without noise is MMoE",
+    ),
+    (DSelectK, {"experts": 1, "k": 1}, TWO, {"a": [[5.0, 1.0], [4.0]]}, [4, 2], "one expert has weight 1"),
+    (CGC, {}, TWO, {"a": [[5.0, 1.0], [6.0]], "b": [[5.0, 1.0], [6.0]]}, [4, 2], "Tang et al. 2020, (8 + 4)/2"),
+    (PLE, {"experts": 2, "levels": 1}, TWO, {"a": [[5.0, 1.0], [20 / 3]]}, [4, 2, 2], "(8 + 4 + 8)/3"),
     (Independent, {}, TWO, {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}, [], "a chain for every task"),
 ]
 
@@ -53,7 +73,7 @@ def test_known_features(scheme, settings, tasks, features, shared, source):
     found = sharing({NUMBERS: torch.tensor([[3.0, 1.0]])}, list(tasks))
     for task, stages in features.items():
         for stage, expected in enumerate(stages):
-            assert found[task][stage].values.tolist() == [expected], source
+            torch.testing.assert_close(found[task][stage].values, torch.tensor([expected]), msg=source)
     assert [p.numel() for p in sharing.shared_parameters()] == shared, source
 
 

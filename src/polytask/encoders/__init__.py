@@ -3,6 +3,7 @@
 from polytask.encoders.base import Encoder, run_stages
 from polytask.encoders.fusion import IMAGE_ENCODERS, TABLE_ENCODERS, Fusion
 from polytask.encoders.images import LeNet
+from polytask.encoders.layered import StackedStage
 from polytask.encoders.mlp import MLP
 from polytask.encoders.resnet import ResNet
 from polytask.feature import InputSpec
@@ -25,4 +26,4 @@ def default_encoder(spec: InputSpec) -> str:
     return "lenet" if len(spec.images) == 1 and not spec.has_table else "fusion"
 
 
-__all__ = ["ENCODERS", "MLP", "Encoder", "Fusion", "LeNet", "ResNet", "default_encoder", "run_stages"]
+__all__ = ["ENCODERS", "MLP", "Encoder", "Fusion", "LeNet", "ResNet", "StackedStage", "default_encoder", "run_stages"]

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from polytask.encoders.base import Encoder
+from polytask.encoders.layered import LayeredStage
 from polytask.encoders.tabular import Numbers, TableEmbedding, refuse_images
 from polytask.feature import Feature, InputSpec
 
@@ -15,7 +17,7 @@ Activation = Literal["relu", "gelu", "silu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
-class DenseStage(nn.Module):
+class DenseStage(LayeredStage):
     """Linear, batch norm where asked, activation, dropout, over the pooled feature."""
 
     def __init__(
@@ -36,9 +38,10 @@ class DenseStage(nn.Module):
             layers.append(nn.Dropout(dropout))
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, feature: Feature) -> Feature:
-        """`[B, before]` to `[B, after]`."""
-        return Feature(self.layers(feature.pooled()))
+    @staticmethod
+    def enter(feature: Feature) -> Float[Tensor, "batch before"]:
+        """The feature pooled."""
+        return feature.pooled()
 
 
 def check_layers(widths: Sequence[int], dropout: float, activation: str = "relu") -> None:

@@ -13,6 +13,7 @@ from polytask.papers import (
     balancers_from_losses,
     balancers_from_probes,
     models,
+    sharing_mixtures,
     statistics,
 )
 from polytask.papers.reference import Reference
@@ -25,6 +26,7 @@ TABLES = (
     balancers_from_jacobian,
     balancers_from_probes,
     models,
+    sharing_mixtures,
     statistics,
 )
 

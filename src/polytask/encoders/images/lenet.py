@@ -2,9 +2,11 @@
 
 from typing import ClassVar
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from polytask.encoders.base import Encoder
+from polytask.encoders.layered import LayeredStage
 from polytask.encoders.mlp import check_layers
 from polytask.feature import Feature, Inputs, InputSpec
 
@@ -26,7 +28,7 @@ class ConvStage(nn.Module):
         return Feature(self.layers(values))
 
 
-class FlatStage(nn.Module):
+class FlatStage(LayeredStage):
     """Flattens a picture and maps it by fully connected layers with ReLU (and dropout)."""
 
     def __init__(self, before: int, widths: tuple[int, ...], dropout: float) -> None:
@@ -37,9 +39,10 @@ class FlatStage(nn.Module):
             before = width
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, feature: Feature) -> Feature:
-        """`[B, C, H, W]` to `[B, C]`."""
-        return Feature(self.layers(feature.values.flatten(1)))
+    @staticmethod
+    def enter(feature: Feature) -> Float[Tensor, "batch before"]:
+        """All pixels of all channels."""
+        return feature.values.flatten(1)
 
 
 class LeNet(Encoder):

@@ -1,0 +1,117 @@
+"""Stages that are a chain of layers over a vector, and how copies of one run together."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polytask.feature import Feature
+
+#: Layers without state that work on every number by itself: the same for one copy and for several at once.
+ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Identity)
+
+#: Multiplications of one copy above which, on a CPU, the copies run one by one: a product of this size keeps a core
+#: busy by itself, and all at once their results no longer fit its cache (benchmarks/sharing_cost.py).
+LARGE = 4_000_000
+
+
+class LayeredStage(nn.Module, ABC):
+    """A stage that makes a vector of its feature and sends it through `layers`."""
+
+    layers: nn.Sequential
+
+    @staticmethod
+    @abstractmethod
+    def enter(feature: Feature) -> Float[Tensor, "batch channels"]:
+        """The vector of a row that the layers take."""
+
+    def forward(self, feature: Feature) -> Feature:
+        """`[B, C]`."""
+        return Feature(self.layers(self.enter(feature)))
+
+
+class StackedLinear(nn.Module):
+    """Several linear layers of one shape: weight `[copies, out, in]`, bias `[copies, out]`."""
+
+    def __init__(self, copies: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([copy.weight.detach() for copy in copies]))
+        biases = [copy.bias.detach() for copy in copies if copy.bias is not None]
+        self.bias = nn.Parameter(torch.stack(biases)) if biases else None
+
+    def forward(self, values: Float[Tensor, "copies batch before"]) -> Float[Tensor, "copies batch after"]:
+        """Every copy's product, in one batched multiplication."""
+        if self.bias is None:
+            return torch.bmm(values, self.weight.transpose(1, 2))
+        return torch.baddbmm(self.bias.unsqueeze(1), values, self.weight.transpose(1, 2))
+
+    def members(self) -> list[Callable[[Tensor], Tensor]]:
+        """The copies, one by one."""
+        weights = self.weight.unbind(0)
+        biases: Sequence[Tensor | None] = [None] * len(weights) if self.bias is None else self.bias.unbind(0)
+
+        def linear(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+            return lambda values: functional.linear(values, weight, bias)
+
+        return [linear(weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+
+
+class StackedStage(nn.Module):
+    """Copies of one layered stage, whose linear layers are stacked: `[B, C]` or `[copies, B, C]` to `[copies, B, C']`.
+
+    Args:
+        copies: stages of the same form; `can_stack` says which do.
+    """
+
+    def __init__(self, copies: Sequence[LayeredStage]) -> None:
+        super().__init__()
+        self.num_copies = len(copies)
+        #: How a feature becomes the layers' vector.
+        self.enter = type(copies[0]).enter
+        layers = zip(*(copy.layers for copy in copies), strict=True)
+        self.layers = nn.ModuleList([StackedLinear(x) if isinstance(x[0], nn.Linear) else x[0] for x in layers])
+
+    @staticmethod
+    def can_stack(copies: Sequence[nn.Module]) -> bool:
+        """Whether these stages may run as one."""
+        return all(
+            isinstance(copy, LayeredStage)
+            and all(isinstance(layer, (nn.Linear, *ELEMENTWISE)) for layer in copy.layers)
+            and type(copy) is type(copies[0])
+            for copy in copies
+        )
+
+    def runs_together(self, num_rows: int, device: torch.device) -> bool:
+        """Whether one batched multiplication is the faster way for this many rows."""
+        if self.num_copies == 1 or device.type != "cpu":
+            return self.num_copies > 1
+        largest = max((x.weight[0].numel() for x in self.layers if isinstance(x, StackedLinear)), default=0)
+        return num_rows * largest <= LARGE
+
+    def forward(self, values: Tensor) -> Float[Tensor, "copies batch after"]:
+        """All copies at once; a vector without an axis of copies is what each of them takes."""
+        if values.ndim == 2:
+            values = values.expand(self.num_copies, *values.shape)
+        for layer in self.layers:
+            values = layer(values)
+        return values
+
+    def members(self) -> list[Callable[[Feature], Feature]]:
+        """The copies, one by one."""
+        rows = [
+            layer.members() if isinstance(layer, StackedLinear) else [layer] * self.num_copies for layer in self.layers
+        ]
+
+        def member(layers: Sequence[Callable[[Tensor], Tensor]]) -> Callable[[Feature], Feature]:
+            def run(feature: Feature) -> Feature:
+                values = self.enter(feature)
+                for layer in layers:
+                    values = layer(values)
+                return Feature(values)
+
+            return run
+
+        return [member(layers) for layers in zip(*rows, strict=True)]

@@ -1,0 +1,72 @@
+"""Experts in one batched multiplication are what a loop over them gives."""
+
+import pytest
+import torch
+from torch import nn
+
+from polytask.encoders import MLP, layered, run_stages
+from polytask.feature import Feature, InputSpec
+from polytask.sharing.experts import Experts, mix
+
+SPEC = InputSpec(numbers=tuple("abcde"))
+
+
+def chains(number, **settings):
+    torch.manual_seed(0)
+    return [MLP(SPEC, **{"widths": (7, 6), "dropout": 0.0, **settings}).double().stages[1:] for _ in range(number)]
+
+
+def gradients(value, parameters):
+    return torch.autograd.grad(value.square().sum(), parameters)
+
+
+@pytest.mark.parametrize("large", [0, 10**9])
+@pytest.mark.parametrize("is_common", [True, False])
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_features_and_gradients_are_those_of_a_loop(monkeypatch, large, is_common, number):
+    """Both ways: together, and one by one where an expert is large."""
+    monkeypatch.setattr(layered, "LARGE", large)
+    loop = chains(number)
+    experts = Experts([list(chain) for chain in loop])
+    x = torch.randn(number, 4, 5, dtype=torch.float64)
+    each = [Feature(x[0] if is_common else one) for one in x]
+    found = experts(each[0] if is_common else each, 2, {0, 1})
+    expected = [run_stages(chain, one) for chain, one in zip(loop, each, strict=True)]
+    for place in (0, 1):
+        torch.testing.assert_close(found[place].values, torch.stack([e[place].values for e in expected]))
+    ours = gradients(found[1].values, list(experts.parameters()))
+    theirs = gradients(torch.stack([e[1].values for e in expected]), [p for c in loop for p in c.parameters()])
+    for place, gradient in enumerate(ours):
+        torch.testing.assert_close(gradient, torch.stack(theirs[place :: len(ours)]))
+
+
+def test_only_the_stages_asked_for_are_run():
+    experts = Experts([list(chain) for chain in chains(3)])
+    assert set(experts(Feature(torch.ones(2, 5, dtype=torch.float64)), 1, {0, 1})) == {0}
+
+
+def test_layers_that_look_at_the_batch_run_one_by_one():
+    """Batch norm keeps statistics: each expert its own."""
+    experts = Experts([list(chain) for chain in chains(2, batch_norm=True)])
+    assert isinstance(experts.stages[0], nn.ModuleList)
+    experts.train()(Feature(torch.randn(6, 5, dtype=torch.float64)), 2, {1})
+    means = [stage.layers[1].running_mean for stage in experts.stages[0]]
+    assert not torch.equal(*means)
+
+
+def test_dropout_draws_a_mask_for_each_expert():
+    same = chains(1, dropout=0.5)[0]
+    experts = Experts([list(same), list(same)]).train()
+    one, other = experts(Feature(torch.randn(50, 5, dtype=torch.float64)), 1, {0})[0].values
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 3), (3, 5, 5)])
+def test_a_mixture_is_a_weighted_sum(shape):
+    parts = [Feature(torch.randn(n, 2, *shape, dtype=torch.float64)) for n in (2, 3)]
+    everything = torch.cat([part.values for part in parts])
+    rows = torch.rand(2, 5, dtype=torch.float64)
+    expected = torch.einsum("be,eb...->b...", rows, everything)
+    torch.testing.assert_close(mix(parts, rows).values, expected)
+    expected = torch.einsum("e,e...->...", rows[0], everything)
+    torch.testing.assert_close(mix(parts, rows[0]).values, expected)

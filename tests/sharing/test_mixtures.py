@@ -1,0 +1,214 @@
+"""MMoE, CGC and PLE: what they are equal to, and a plain reference."""
+
+import pytest
+import torch
+
+from polytask.encoders import run_stages
+from polytask.sharing import CGC, PLE, Hard, Independent, MMoE
+
+TASKS = {"x": (-1,), "y": (-1,)}
+
+
+def built(scheme, make_encoder, tasks=TASKS, **settings):
+    return scheme(make_encoder, tasks, torch.Generator().manual_seed(0), **settings).double()
+
+
+def shaken(sharing):
+    """The same scheme with gates that are no longer plain means."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in sharing.gates.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=p.dtype))
+    return sharing
+
+
+def last(sharing, inputs, tasks=("x", "y")):
+    return {task: features[-1].values for task, features in sharing(inputs, list(tasks)).items()}
+
+
+def equal(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[task], other[task]) for task in one)
+
+
+def close(one, other):
+    assert one.keys() == other.keys()
+    for task in one:
+        torch.testing.assert_close(one[task], other[task])
+
+
+@pytest.mark.parametrize("split", [1, 2])
+def test_one_expert_is_hard_sharing_whatever_the_gate(mlp, inputs, split):
+    equal(last(shaken(built(MMoE, mlp, experts=1, split=split)), inputs), last(built(Hard, mlp), inputs))
+
+
+def test_equal_experts_are_hard_sharing(mlp, inputs):
+    close(last(shaken(built(MMoE, lambda copy: mlp(0), experts=5)), inputs), last(built(Hard, mlp), inputs))
+
+
+def test_permuting_experts_with_their_gate_rows_changes_nothing(mlp, inputs):
+    sharing = shaken(built(MMoE, mlp, experts=4))
+    before, order = last(sharing, inputs), [2, 0, 3, 1]
+    with torch.no_grad():
+        for p in [*sharing.experts.parameters(), *sharing.gates.parameters()]:
+            p.copy_(p[order].clone())
+    close(last(sharing, inputs), before)
+
+
+def test_cgc_without_task_experts_is_mmoe(mlp, inputs):
+    equal(
+        last(shaken(built(CGC, mlp, experts=3, task_experts=0)), inputs),
+        last(shaken(built(MMoE, mlp, experts=3)), inputs),
+    )
+
+
+def test_one_level_of_ple_is_cgc(mlp, inputs):
+    settings = {"experts": 2, "task_experts": 2}
+    equal(
+        last(shaken(built(PLE, mlp, levels=1, **settings)), inputs), last(shaken(built(CGC, mlp, **settings)), inputs)
+    )
+
+
+def test_one_shared_expert_is_hard_sharing_at_any_depth(mlp, inputs):
+    for levels in (None, 1, 2):
+        equal(
+            last(shaken(built(PLE, mlp, experts=1, task_experts=0, levels=levels)), inputs),
+            last(built(Hard, mlp), inputs),
+        )
+
+
+def test_one_expert_of_each_task_alone_is_a_chain_for_every_task(mlp, inputs):
+    sharing = built(PLE, mlp, experts=0, task_experts=1)
+    found = last(sharing, inputs)
+    for task in TASKS:
+        stem, own = mlp(0).stages[:1], mlp(f"task {task}").stages[1:]
+        assert torch.equal(found[task], run_stages(own, run_stages(stem, inputs)[-1])[-1].values)
+    stem = {id(p) for p in sharing.stem.parameters()}
+    assert {id(p) for p in sharing.shared_parameters()} == stem
+    equal(
+        last(built(PLE, lambda copy: mlp(0), experts=0, task_experts=1), inputs), last(built(Independent, mlp), inputs)
+    )
+
+
+def test_ple_is_its_definition(mlp, inputs):
+    """Two levels, three experts of all, two of each, written out stream by stream."""
+    sharing = shaken(built(PLE, mlp, experts=3, task_experts=2))
+    gates = {name: (gate.linear.weight, gate.linear.bias) for name, gate in sharing.gates.items()}
+
+    def mixed(name, stream, given):
+        weights = torch.softmax(stream @ gates[name][0].T + gates[name][1], dim=1)
+        return sum(weights[:, [k]] * one for k, one in enumerate(given))
+
+    def copies(owner):
+        if owner == "s":
+            return [mlp(k).stages for k in range(3)]
+        return [mlp(f"task {owner}").stages, mlp(f"task {owner} 1").stages]
+
+    streams = dict.fromkeys("xys", mlp(0).stages[0](inputs))
+    for level in (0, 1):
+        given = {
+            owner: [chain[1 + level](streams[owner]).values for chain in copies(owner)] for owner in ("x", "y", "s")
+        }
+        after = {
+            task: mixed(f"level_{level}_task_{task}", streams[task].values, given[task] + given["s"]) for task in "xy"
+        }
+        if level == 0:
+            everything = given["x"] + given["y"] + given["s"]
+            after["s"] = mixed("level_0_shared", streams["s"].values, everything)
+        streams = {owner: streams[owner]._replace(values=values) for owner, values in after.items()}
+    close(last(sharing, inputs), {task: streams[task].values for task in "xy"})
+
+
+def test_no_gate_is_built_for_the_shared_stream_behind_the_last_level(mlp):
+    assert set(built(PLE, mlp).gates) == {
+        "level_0_task_x",
+        "level_0_task_y",
+        "level_0_shared",
+        "level_1_task_x",
+        "level_1_task_y",
+    }
+
+
+def test_experts_of_a_task_below_the_last_level_are_shared(mlp):
+    """They feed the shared gate."""
+    sharing = built(PLE, mlp)
+    shared = {id(p) for p in sharing.shared_parameters()}
+    assert {id(p) for p in sharing.experts["level_0_all"].parameters()} <= shared
+    assert not shared & {id(p) for p in sharing.experts["level_1_task_x"].parameters()}
+
+
+def test_shared_experts_run_once_on_the_shared_stream(mlp, inputs):
+    sharing = built(PLE, mlp)
+    runs = []
+    sharing.experts["level_1_shared"].register_forward_hook(lambda *_: runs.append(1))
+    sharing(inputs, ["x", "y"])
+    assert runs == [1]
+
+
+def test_a_dropped_gate_weight_leaves_a_sum_of_one(mlp, inputs):
+    for dropout in (0.3, 0.999):
+        sharing = shaken(built(MMoE, mlp, experts=4, dropout=dropout)).train()
+        sharing(inputs, ["x"])
+        weights = sharing.gates["level_0_task_x"].last.values["weights"]
+        torch.testing.assert_close(weights.sum(dim=1), torch.ones(9, dtype=torch.float64))
+    # With nearly all dropped, the largest is what is left.
+    whole = shaken(built(MMoE, mlp, experts=4)).eval()
+    whole(inputs, ["x"])
+    assert torch.equal(weights.argmax(dim=1), whole.gates["level_0_task_x"].last.values["weights"].argmax(dim=1))
+
+
+def test_records_tell_shares_entropies_and_loads(mlp, inputs):
+    sharing = built(PLE, mlp, experts=2, task_experts=1)
+    assert sharing.records() == {}
+    sharing(inputs, ["x", "y"])
+    records = sharing.records()
+    first = records["gates, level 1"]
+    assert (first.rows, first.columns) == (("x", "y", "shared"), ("x 1", "y 1", "shared 1", "shared 2"))
+    torch.testing.assert_close(
+        torch.tensor(first.values), torch.tensor([[1 / 3, 0, 1 / 3, 1 / 3], [0, 1 / 3, 1 / 3, 1 / 3], [0.25] * 4])
+    )
+    entropies = [row[0] for row in records["gate entropy, level 2"].values]
+    torch.testing.assert_close(torch.tensor(entropies), torch.tensor([3.0, 3.0]).log())
+
+
+def test_experts_are_normalised_where_asked(mlp, inputs):
+    sharing = built(MMoE, mlp, experts=1, is_normalised=True)
+    found = last(sharing, inputs)["x"]
+    torch.testing.assert_close(found.mean(dim=1), torch.zeros(9, dtype=torch.float64), atol=1e-6, rtol=0)
+    assert torch.all(found.var(dim=1, correction=0) < 1 + 1e-6)
+
+
+def test_every_way_of_differentiating_agrees(mlp, inputs, assert_paths_agree):
+    tasks = {"x": (-1,), "y": (-1,), "z": (-1,)}
+    for scheme, settings in ((MMoE, {"experts": 3}), (PLE, {}), (CGC, {"experts": 2})):
+        sharing = shaken(built(scheme, mlp, tasks, **settings))
+
+        def losses(sharing=sharing):
+            return {
+                t: (f[-1].values - k).square().mean() for k, (t, f) in enumerate(sharing(inputs, list(tasks)).items())
+            }
+
+        shared = list(sharing.shared_parameters())
+        for by_products in (None, True, False):
+            assert_paths_agree(losses, shared, by_products=by_products, batched=None, chunk=None)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "settings", "sentence"),
+    [
+        (MMoE, {"experts": 0}, "mmoe: there must be at least one expert, got 0 shared and 0 of each task"),
+        (MMoE, {"experts": -2}, "at least one expert"),
+        (PLE, {"experts": 0, "task_experts": 0}, "ple: there must be at least one expert"),
+        (MMoE, {"split": 0}, "mmoe: split=0: gates read what a shared stem gives, so it has at least 1 stage"),
+        (MMoE, {"split": 3}, "mmoe: split=3 with 1 level of experts needs 4 stages or more, but the encoder has 3"),
+        (PLE, {"levels": 3}, "ple: split=1 with 3 levels of experts needs 4 stages or more, but the encoder has 3"),
+        (PLE, {"levels": 0}, "ple: levels=0: at least 1"),
+        (MMoE, {"dropout": 1.0}, r"mmoe: dropout is in \[0, 1\), got 1.0"),
+        (CGC, {"dropout": -0.1}, r"cgc: dropout is in \[0, 1\)"),
+        (MMoE, {"balance": -1.0}, "mmoe: balance is a penalty's factor, 0 or more, got -1.0"),
+        (MMoE, {"balance": float("nan")}, "mmoe: balance is a penalty's factor"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(mlp, scheme, settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        built(scheme, mlp, **settings)
