@@ -140,8 +140,8 @@ def test_one_expert_has_no_parameters_and_weight_one():
 
 def test_training_ends_in_a_sparse_choice(mlp, inputs):
     """Two tasks that each one expert serves: gradient descent alone chooses at most k of four."""
-    sharing = built(DSelectK, mlp, experts=4, k=1, gamma=0.5, entropy=0.05)
-    optimizer = torch.optim.Adam(sharing.parameters(), lr=0.02)
+    sharing = built(DSelectK, mlp, experts=4, k=1, gamma=0.5, entropy=0.5)
+    optimizer = torch.optim.Adam(sharing.parameters(), lr=0.05)
     for _ in range(400):
         optimizer.zero_grad()
         features = sharing(inputs, ["x", "y"])
