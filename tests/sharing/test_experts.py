@@ -25,7 +25,7 @@ def gradients(value, parameters):
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_features_and_gradients_are_those_of_a_loop(monkeypatch, large, is_common, number):
     """Both ways: together, and one by one where an expert is large."""
-    monkeypatch.setattr(layered, "LARGE", large)
+    monkeypatch.setattr(layered, "LARGE_PRODUCT", large)
     loop = chains(number)
     experts = Experts([list(chain) for chain in loop])
     x = torch.randn(number, 4, 5, dtype=torch.float64)

@@ -13,9 +13,11 @@ from polytask.feature import Feature
 #: Layers without state that work on every number by itself: the same for one copy and for several at once.
 ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Identity)
 
-#: Multiplications of one copy above which, on a CPU, the copies run one by one: a product of this size keeps a core
-#: busy by itself, and all at once their results no longer fit its cache (benchmarks/sharing_cost.py).
-LARGE = 4_000_000
+#: On a CPU copies run one by one where one copy's product has more multiplications, or the results of all have more
+#: numbers: such a product keeps a core busy by itself, and such results do not fit its cache
+#: (benchmarks/sharing_cost.py).
+LARGE_PRODUCT = 2_500_000
+LARGE_RESULT = 300_000
 
 
 class LayeredStage(nn.Module, ABC):
@@ -88,8 +90,11 @@ class StackedStage(nn.Module):
         """Whether one batched multiplication is the faster way for this many rows."""
         if self.num_copies == 1 or device.type != "cpu":
             return self.num_copies > 1
-        largest = max((x.weight[0].numel() for x in self.layers if isinstance(x, StackedLinear)), default=0)
-        return num_rows * largest <= LARGE
+        weights = [layer.weight for layer in self.layers if isinstance(layer, StackedLinear)]
+        return all(
+            num_rows * weight[0].numel() <= LARGE_PRODUCT and num_rows * weight.shape[:2].numel() <= LARGE_RESULT
+            for weight in weights
+        )
 
     def forward(self, values: Tensor) -> Float[Tensor, "copies batch after"]:
         """All copies at once; a vector without an axis of copies is what each of them takes."""
