@@ -5,8 +5,9 @@ They stand below all three so that none has to import another.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -16,6 +17,11 @@ CATEGORIES = "<categories>"
 
 #: What a model reads: block or column name -> tensor whose first axis is the batch.
 Inputs = dict[str, Tensor]
+
+#: The form of a feature's values: `[B, C]`, `[B, L, C]` or `[B, C, H, W]`.
+Kind = Literal["vector", "sequence", "picture"]
+
+KINDS: dict[int, Kind] = {2: "vector", 3: "sequence", 4: "picture"}
 
 
 class Feature(NamedTuple):
@@ -62,7 +68,22 @@ class InputSpec:
         """Whether there is any number or category column."""
         return bool(self.numbers or self.categories)
 
+    def example(self, rows: int = 2) -> Inputs:
+        """Made-up inputs of this kind, all zeros: for finding out what an encoder gives.
 
+        Example:
+            >>> InputSpec(numbers=("age",), categories=(("job", 5),)).example()
+            {'<numbers>': tensor([[0.], [0.]]), '<categories>': tensor([[0], [0]])}
+        """
+        found: Inputs = {column: torch.zeros(rows, *shape) for column, shape in self.images.items()}
+        if self.numbers:
+            found[NUMBERS] = torch.zeros(rows, len(self.numbers))
+        if self.categories:
+            found[CATEGORIES] = torch.zeros(rows, len(self.categories), dtype=torch.long)
+        return found
+
+
+@runtime_checkable
 class Chain(Protocol):
     """What a Sharing needs of an encoder."""
 
@@ -73,6 +94,9 @@ class Chain(Protocol):
     @property
     def widths(self) -> Sequence[int]:
         """Channels after each stage."""
+
+    def kinds(self) -> Sequence[Kind]:
+        """What each stage gives: a vector, a sequence or a picture."""
 
 
 #: Builds a fresh chain of stages. Equal copies start from equal weights, so that a twin trained alone and a member of a

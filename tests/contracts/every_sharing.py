@@ -53,6 +53,7 @@ class Case:
 #: At least one a scheme; the first of each is the one that is tried on every encoder.
 CASES = [
     Case("independent", is_chain_alone=True),
+    Case("independent", {"initialisation": "own"}),
     Case("hard", is_chain_alone=True),
     Case("hard", {"split": 1}, is_chain_alone=True),
     Case("mmoe"),
@@ -69,9 +70,23 @@ CASES = [
     Case("ple", {"experts": 0, "task_experts": 2}),
     Case("ple", {"levels": 1}, tasks={"price": (-1,), "sold": (1,), "grade": (1, 2)}),
     Case("ple", {}, tasks={"price": (-1,), "sold": (1,), "grade": (-1,), "area": (0,)}),
+    Case("hard", {"split": 1, "initialisation": "own"}),
+    Case("soft", is_chain_alone=True),
+    Case("soft", {"distance": "trace", "weight": 0.01, "initialisation": "own"}),
+    Case("soft", {"weight": [0.0, 1.0, 2.0]}),
+    Case("branching", is_chain_alone=True),
+    Case("branching", {"tree": [[["price", "sold", "grade"]], [["price", "grade"], ["sold"]]]}),
+    Case("branching", {"tree": [[["grade", "sold"], ["price"]]], "initialisation": "own"}),
+    Case("cross_stitch", is_chain_alone=True),
+    Case("cross_stitch", {"stages": [0, -2], "per_channel": False, "diagonal": 0.7, "unit_rate": 10.0}),
+    Case("cross_stitch", {"initialisation": "own"}),
+    Case("nddr", is_chain_alone=True),
+    Case("nddr", {"stages": [-2], "diagonal": 0.6, "initialisation": "own"}),
+    Case("mtan"),
+    Case("mtan", {"reduction": 2}),
 ]
 #: The schemes that every encoder is tried under: one whole, one stage by stage.
-ON_EVERY_ENCODER = ("hard",)
+ON_EVERY_ENCODER = ("hard", "cross_stitch")
 #: The encoders that every scheme is tried on.
 OF_EVERY_SCHEME = ("mlp", "lenet")
 

@@ -95,6 +95,19 @@ def test_widths_are_the_channels_of_the_stages(built):
             assert torch.isfinite(feature.values).all()
 
 
+def test_kinds_are_those_of_the_stages_and_finding_them_changes_nothing(built):
+    encoder, spec, again = built
+    drawn = torch.get_rng_state()
+    kinds = encoder.train().kinds()
+    assert torch.equal(drawn, torch.get_rng_state())
+    assert encoder.training
+    assert [{"vector": 2, "sequence": 3, "picture": 4}[kind] for kind in kinds] == [
+        feature.values.ndim for feature in encoder.eval()(inputs_for(spec))
+    ]
+    state, fresh = encoder.state_dict(), again().state_dict()
+    assert all(torch.equal(state[key], fresh[key]) for key in state)
+
+
 def test_features_are_of_moderate_size_at_the_start(built):
     encoder, spec, _ = built
     last = encoder.train()(inputs_for(spec, rows=64))[-1].values

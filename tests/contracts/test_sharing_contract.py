@@ -256,6 +256,24 @@ def test_one_task_alone_is_the_plain_chain(case, encoder):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_way_of_differentiating_gives_the_same_gradients(case, assert_paths_agree):
+    encoder = next(name for name in OF_EVERY_SCHEME if name not in case.refuses)
+    built, spec = build(case, encoder)
+    shared = list(built.double().train().shared_parameters())
+    if not shared or not _takes_together(built):
+        pytest.skip("nothing is shared")
+    inputs = {name: v.double() if v.is_floating_point() else v for name, v in inputs_for(spec).items()}
+
+    def losses():
+        torch.manual_seed(3)  # the same dropout masks
+        features = built(inputs, list(case.tasks))
+        return {task: sum((v - 1).square().mean() for v in read(built, features, task)) for task in case.tasks}
+
+    for by_products in (None, True, False):
+        assert_paths_agree(losses, shared, by_products=by_products)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_permuting_tasks_permutes_outputs(case):
     encoder = next(name for name in OF_EVERY_SCHEME if name not in case.refuses)
     forward, spec = build(case, encoder)

@@ -21,14 +21,14 @@ def built(scheme, make_encoder, **choices):
     return scheme(make_encoder, TASKS, draws(), **choices).double()
 
 
-def test_all_experts_without_noise_are_mmoe(mlp, inputs):
-    top, all_of_them = built(TopK, mlp, experts=4, k=4, is_noisy=False), built(MMoE, mlp, experts=4)
+def test_all_experts_without_noise_are_mmoe(mlp64, inputs64):
+    top, all_of_them = built(TopK, mlp64, experts=4, k=4, is_noisy=False), built(MMoE, mlp64, experts=4)
     for sharing in (top, all_of_them):
         for gate in sharing.gates.values():
             with torch.no_grad():
                 gate.linear.weight.copy_(torch.randn(gate.linear.weight.shape, generator=draws(4)))
     for task in TASKS:
-        one, other = (s(inputs, ["x", "y"])[task][-1].values for s in (top, all_of_them))
+        one, other = (s(inputs64, ["x", "y"])[task][-1].values for s in (top, all_of_them))
         assert torch.equal(one, other)
 
 
@@ -78,14 +78,14 @@ def test_loads_are_balanced_over_tasks_together():
     assert float(importance(gates)) == 0.0
 
 
-def test_penalties_are_those_of_the_last_forward(mlp, inputs):
-    sharing = built(TopK, mlp, experts=4, k=1, is_noisy=False)
-    sharing(inputs, ["x"])
+def test_penalties_are_those_of_the_last_forward(mlp64, inputs64):
+    sharing = built(TopK, mlp64, experts=4, k=1, is_noisy=False)
+    sharing(inputs64, ["x"])
     (alone,) = sharing.penalties().values()
     torch.testing.assert_close(alone, 0.1 * importance([sharing.gates["level_0_task_x"]]))
     alone.backward()
     assert sharing.gates["level_0_task_y"].linear.weight.grad is None
-    assert built(TopK, mlp, balance_weight=0.0).penalties() == {}
+    assert built(TopK, mlp64, balance_weight=0.0).penalties() == {}
 
 
 # DSelect-k -----------------------------------------------------------------------------------------------------------
@@ -138,13 +138,13 @@ def test_one_expert_has_no_parameters_and_weight_one():
     assert gate.penalty() is None
 
 
-def test_training_ends_in_a_sparse_choice(mlp, inputs):
+def test_training_ends_in_a_sparse_choice(mlp64, inputs64):
     """Two tasks that each one expert serves: gradient descent alone chooses at most k of four."""
-    sharing = built(DSelectK, mlp, experts=4, k=1, gamma=0.5, entropy=0.5)
+    sharing = built(DSelectK, mlp64, experts=4, k=1, gamma=0.5, entropy=0.5)
     optimizer = torch.optim.Adam(sharing.parameters(), lr=0.05)
     for _ in range(400):
         optimizer.zero_grad()
-        features = sharing(inputs, ["x", "y"])
+        features = sharing(inputs64, ["x", "y"])
         loss = sum((features[t][-1].values - k).square().mean() for k, t in enumerate(TASKS))
         (loss + sharing.penalties()["gates"]).backward()
         optimizer.step()
@@ -164,6 +164,6 @@ def test_training_ends_in_a_sparse_choice(mlp, inputs):
         (DSelectK, {"entropy": -1.0}, "dselect_k: entropy is a penalty's factor"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(mlp, scheme, choices, sentence):
+def test_what_cannot_be_is_one_sentence(mlp64, scheme, choices, sentence):
     with pytest.raises(ValueError, match=sentence):
-        built(scheme, mlp, **choices)
+        built(scheme, mlp64, **choices)

@@ -22,8 +22,8 @@ def shaken(sharing):
     return sharing
 
 
-def last(sharing, inputs, tasks=("x", "y")):
-    return {task: features[-1].values for task, features in sharing(inputs, list(tasks)).items()}
+def last(sharing, inputs64, tasks=("x", "y")):
+    return {task: features[-1].values for task, features in sharing(inputs64, list(tasks)).items()}
 
 
 def equal(one, other):
@@ -38,61 +38,63 @@ def close(one, other):
 
 
 @pytest.mark.parametrize("split", [1, 2])
-def test_one_expert_is_hard_sharing_whatever_the_gate(mlp, inputs, split):
-    equal(last(shaken(built(MMoE, mlp, experts=1, split=split)), inputs), last(built(Hard, mlp), inputs))
+def test_one_expert_is_hard_sharing_whatever_the_gate(mlp64, inputs64, split):
+    equal(last(shaken(built(MMoE, mlp64, experts=1, split=split)), inputs64), last(built(Hard, mlp64), inputs64))
 
 
-def test_equal_experts_are_hard_sharing(mlp, inputs):
-    close(last(shaken(built(MMoE, lambda copy: mlp(0), experts=5)), inputs), last(built(Hard, mlp), inputs))
+def test_equal_experts_are_hard_sharing(mlp64, inputs64):
+    close(last(shaken(built(MMoE, lambda copy: mlp64(0), experts=5)), inputs64), last(built(Hard, mlp64), inputs64))
 
 
-def test_permuting_experts_with_their_gate_rows_changes_nothing(mlp, inputs):
-    sharing = shaken(built(MMoE, mlp, experts=4))
-    before, order = last(sharing, inputs), [2, 0, 3, 1]
+def test_permuting_experts_with_their_gate_rows_changes_nothing(mlp64, inputs64):
+    sharing = shaken(built(MMoE, mlp64, experts=4))
+    before, order = last(sharing, inputs64), [2, 0, 3, 1]
     with torch.no_grad():
         for p in [*sharing.experts.parameters(), *sharing.gates.parameters()]:
             p.copy_(p[order].clone())
-    close(last(sharing, inputs), before)
+    close(last(sharing, inputs64), before)
 
 
-def test_cgc_without_task_experts_is_mmoe(mlp, inputs):
+def test_cgc_without_task_experts_is_mmoe(mlp64, inputs64):
     equal(
-        last(shaken(built(CGC, mlp, experts=3, task_experts=0)), inputs),
-        last(shaken(built(MMoE, mlp, experts=3)), inputs),
+        last(shaken(built(CGC, mlp64, experts=3, task_experts=0)), inputs64),
+        last(shaken(built(MMoE, mlp64, experts=3)), inputs64),
     )
 
 
-def test_one_level_of_ple_is_cgc(mlp, inputs):
+def test_one_level_of_ple_is_cgc(mlp64, inputs64):
     settings = {"experts": 2, "task_experts": 2}
     equal(
-        last(shaken(built(PLE, mlp, levels=1, **settings)), inputs), last(shaken(built(CGC, mlp, **settings)), inputs)
+        last(shaken(built(PLE, mlp64, levels=1, **settings)), inputs64),
+        last(shaken(built(CGC, mlp64, **settings)), inputs64),
     )
 
 
-def test_one_shared_expert_is_hard_sharing_at_any_depth(mlp, inputs):
+def test_one_shared_expert_is_hard_sharing_at_any_depth(mlp64, inputs64):
     for levels in (None, 1, 2):
         equal(
-            last(shaken(built(PLE, mlp, experts=1, task_experts=0, levels=levels)), inputs),
-            last(built(Hard, mlp), inputs),
+            last(shaken(built(PLE, mlp64, experts=1, task_experts=0, levels=levels)), inputs64),
+            last(built(Hard, mlp64), inputs64),
         )
 
 
-def test_one_expert_of_each_task_alone_is_a_chain_for_every_task(mlp, inputs):
-    sharing = built(PLE, mlp, experts=0, task_experts=1)
-    found = last(sharing, inputs)
+def test_one_expert_of_each_task_alone_is_a_chain_for_every_task(mlp64, inputs64):
+    sharing = built(PLE, mlp64, experts=0, task_experts=1)
+    found = last(sharing, inputs64)
     for task in TASKS:
-        stem, own = mlp(0).stages[:1], mlp(f"task {task}").stages[1:]
-        assert torch.equal(found[task], run_stages(own, run_stages(stem, inputs)[-1])[-1].values)
+        stem, own = mlp64(0).stages[:1], mlp64(f"task {task}").stages[1:]
+        assert torch.equal(found[task], run_stages(own, run_stages(stem, inputs64)[-1])[-1].values)
     stem = {id(p) for p in sharing.stem.parameters()}
     assert {id(p) for p in sharing.shared_parameters()} == stem
     equal(
-        last(built(PLE, lambda copy: mlp(0), experts=0, task_experts=1), inputs), last(built(Independent, mlp), inputs)
+        last(built(PLE, lambda copy: mlp64(0), experts=0, task_experts=1), inputs64),
+        last(built(Independent, mlp64), inputs64),
     )
 
 
-def test_ple_is_its_definition(mlp, inputs):
+def test_ple_is_its_definition(mlp64, inputs64):
     """Two levels, three experts of all, two of each, written out stream by stream."""
-    sharing = shaken(built(PLE, mlp, experts=3, task_experts=2))
+    sharing = shaken(built(PLE, mlp64, experts=3, task_experts=2))
     gates = {name: (gate.linear.weight, gate.linear.bias) for name, gate in sharing.gates.items()}
 
     def mixed(name, stream, given):
@@ -101,10 +103,10 @@ def test_ple_is_its_definition(mlp, inputs):
 
     def copies(owner):
         if owner == "s":
-            return [mlp(k).stages for k in range(3)]
-        return [mlp(f"task {owner}").stages, mlp(f"task {owner} 1").stages]
+            return [mlp64(k).stages for k in range(3)]
+        return [mlp64(f"task {owner}").stages, mlp64(f"task {owner} 1").stages]
 
-    streams = dict.fromkeys("xys", mlp(0).stages[0](inputs))
+    streams = dict.fromkeys("xys", mlp64(0).stages[0](inputs64))
     for level in (0, 1):
         given = {
             owner: [chain[1 + level](streams[owner]).values for chain in copies(owner)] for owner in ("x", "y", "s")
@@ -116,11 +118,11 @@ def test_ple_is_its_definition(mlp, inputs):
             everything = given["x"] + given["y"] + given["s"]
             after["s"] = mixed("level_0_shared", streams["s"].values, everything)
         streams = {owner: streams[owner]._replace(values=values) for owner, values in after.items()}
-    close(last(sharing, inputs), {task: streams[task].values for task in "xy"})
+    close(last(sharing, inputs64), {task: streams[task].values for task in "xy"})
 
 
-def test_no_gate_is_built_for_the_shared_stream_behind_the_last_level(mlp):
-    assert set(built(PLE, mlp).gates) == {
+def test_no_gate_is_built_for_the_shared_stream_behind_the_last_level(mlp64):
+    assert set(built(PLE, mlp64).gates) == {
         "level_0_task_x",
         "level_0_task_y",
         "level_0_shared",
@@ -129,38 +131,38 @@ def test_no_gate_is_built_for_the_shared_stream_behind_the_last_level(mlp):
     }
 
 
-def test_experts_of_a_task_below_the_last_level_are_shared(mlp):
+def test_experts_of_a_task_below_the_last_level_are_shared(mlp64):
     """They feed the shared gate."""
-    sharing = built(PLE, mlp)
+    sharing = built(PLE, mlp64)
     shared = {id(p) for p in sharing.shared_parameters()}
     assert {id(p) for p in sharing.experts["level_0_all"].parameters()} <= shared
     assert not shared & {id(p) for p in sharing.experts["level_1_task_x"].parameters()}
 
 
-def test_shared_experts_run_once_on_the_shared_stream(mlp, inputs):
-    sharing = built(PLE, mlp)
+def test_shared_experts_run_once_on_the_shared_stream(mlp64, inputs64):
+    sharing = built(PLE, mlp64)
     runs = []
     sharing.experts["level_1_shared"].register_forward_hook(lambda *_: runs.append(1))
-    sharing(inputs, ["x", "y"])
+    sharing(inputs64, ["x", "y"])
     assert runs == [1]
 
 
-def test_a_dropped_gate_weight_leaves_a_sum_of_one(mlp, inputs):
+def test_a_dropped_gate_weight_leaves_a_sum_of_one(mlp64, inputs64):
     for dropout in (0.3, 0.999):
-        sharing = shaken(built(MMoE, mlp, experts=4, dropout=dropout)).train()
-        sharing(inputs, ["x"])
+        sharing = shaken(built(MMoE, mlp64, experts=4, dropout=dropout)).train()
+        sharing(inputs64, ["x"])
         weights = sharing.gates["level_0_task_x"].last.values["weights"]
         torch.testing.assert_close(weights.sum(dim=1), torch.ones(9, dtype=torch.float64))
     # With nearly all dropped, the largest is what is left.
-    whole = shaken(built(MMoE, mlp, experts=4)).eval()
-    whole(inputs, ["x"])
+    whole = shaken(built(MMoE, mlp64, experts=4)).eval()
+    whole(inputs64, ["x"])
     assert torch.equal(weights.argmax(dim=1), whole.gates["level_0_task_x"].last.values["weights"].argmax(dim=1))
 
 
-def test_records_tell_shares_entropies_and_loads(mlp, inputs):
-    sharing = built(PLE, mlp, experts=2, task_experts=1)
+def test_records_tell_shares_entropies_and_loads(mlp64, inputs64):
+    sharing = built(PLE, mlp64, experts=2, task_experts=1)
     assert sharing.records() == {}
-    sharing(inputs, ["x", "y"])
+    sharing(inputs64, ["x", "y"])
     records = sharing.records()
     first = records["gates, level 1"]
     assert (first.rows, first.columns) == (("x", "y", "shared"), ("x 1", "y 1", "shared 1", "shared 2"))
@@ -171,21 +173,21 @@ def test_records_tell_shares_entropies_and_loads(mlp, inputs):
     torch.testing.assert_close(torch.tensor(entropies), torch.tensor([3.0, 3.0]).log())
 
 
-def test_experts_are_normalised_where_asked(mlp, inputs):
-    sharing = built(MMoE, mlp, experts=1, is_normalised=True)
-    found = last(sharing, inputs)["x"]
+def test_experts_are_normalised_where_asked(mlp64, inputs64):
+    sharing = built(MMoE, mlp64, experts=1, is_normalised=True)
+    found = last(sharing, inputs64)["x"]
     torch.testing.assert_close(found.mean(dim=1), torch.zeros(9, dtype=torch.float64), atol=1e-6, rtol=0)
     assert torch.all(found.var(dim=1, correction=0) < 1 + 1e-6)
 
 
-def test_every_way_of_differentiating_agrees(mlp, inputs, assert_paths_agree):
+def test_every_way_of_differentiating_agrees(mlp64, inputs64, assert_paths_agree):
     tasks = {"x": (-1,), "y": (-1,), "z": (-1,)}
     for scheme, settings in ((MMoE, {"experts": 3}), (PLE, {}), (CGC, {"experts": 2})):
-        sharing = shaken(built(scheme, mlp, tasks, **settings))
+        sharing = shaken(built(scheme, mlp64, tasks, **settings))
 
         def losses(sharing=sharing):
             return {
-                t: (f[-1].values - k).square().mean() for k, (t, f) in enumerate(sharing(inputs, list(tasks)).items())
+                t: (f[-1].values - k).square().mean() for k, (t, f) in enumerate(sharing(inputs64, list(tasks)).items())
             }
 
         shared = list(sharing.shared_parameters())
@@ -209,6 +211,6 @@ def test_every_way_of_differentiating_agrees(mlp, inputs, assert_paths_agree):
         (MMoE, {"balance": float("nan")}, "mmoe: balance is a penalty's factor"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(mlp, scheme, settings, sentence):
+def test_what_cannot_be_is_one_sentence(mlp64, scheme, settings, sentence):
     with pytest.raises(ValueError, match=sentence):
-        built(scheme, mlp, **settings)
+        built(scheme, mlp64, **settings)

@@ -76,6 +76,50 @@ def test_settings_that_cannot_be(train, says):
         optimizer_for(**train)
 
 
+def test_weight_decay_spares_mixing_weights(training):
+    decay = {"learning_rate": 0.01, "weight_decay": 0.5}
+    session = training.session(sharing="cross_stitch", optimizer="adamw", **decay)
+    groups = {id(p): g["weight_decay"] for g in session.optimizer.param_groups for p in g["params"]}
+    spared = [id(p) for p in session.model.sharing.undecayed_parameters()]
+    assert {groups[p] for p in spared} == {0.0}
+    assert {weight for p, weight in groups.items() if p not in spared} == {0.5}
+    assert set(groups) == {id(p) for p in session.model.parameters()}
+    before = [p.detach().clone() for p in session.model.sharing.undecayed_parameters()]
+    for p in session.model.parameters():
+        p.grad = torch.zeros_like(p)
+    session.optimizer.step()
+    assert all(map(torch.equal, before, session.model.sharing.undecayed_parameters()))
+
+
+def test_mixing_weights_may_learn_faster_also_along_a_schedule(training):
+    session = training.session(
+        sharing={"cross_stitch": {"unit_rate": 50.0}}, optimizer="sgd", learning_rate=0.01, schedule="cosine"
+    )
+    units = {id(p) for p in session.model.sharing.undecayed_parameters()}
+    for _ in range(3):
+        first, second = session.optimizer.param_groups
+        assert {id(p) for p in second["params"]} == units
+        assert second["lr"] == pytest.approx(50 * first["lr"])
+        session.optimizer.step()
+        session.schedule.step()
+    assert first["lr"] < 0.01
+
+
+@pytest.mark.parametrize("sharing", ["hard", "cross_stitch"])
+def test_one_group_where_nothing_is_spared_or_nothing_decays(sharing, training):
+    optimizer = {"hard": "adamw", "cross_stitch": "adam"}[sharing]
+    assert len(training.session(sharing=sharing, optimizer=optimizer).optimizer.param_groups) == 1
+
+
+def test_an_optimizer_that_decays_all_alike_is_refused_beside_mixing_weights(training):
+    training.session(sharing="cross_stitch", optimizer="adatask")
+    for unit_rate, decay in ((1.0, 0.1), (100.0, 0.0)):
+        sharing = {"cross_stitch": {"unit_rate": unit_rate}}
+        with pytest.raises(ConfigError, match=r"adatask decays all weights alike.* or choose another optimizer"):
+            training.session(sharing=sharing, optimizer="adatask", weight_decay=decay)
+    training.session(sharing="hard", optimizer="adatask", weight_decay=0.1)
+
+
 def rates(num_steps, steps_per_epoch=10, **train):
     """The learning rate of each of the first steps."""
     settings = build(Training, {"optimizer": "sgd", "learning_rate": 0.5, **train})

@@ -9,7 +9,21 @@ import torch
 from torch import nn
 
 from polytask.feature import NUMBERS, Feature
-from polytask.sharing import CGC, PLE, SHARINGS, DSelectK, Hard, Independent, MMoE, TopK
+from polytask.sharing import (
+    CGC,
+    MTAN,
+    NDDR,
+    PLE,
+    SHARINGS,
+    Branching,
+    CrossStitch,
+    DSelectK,
+    Hard,
+    Independent,
+    MMoE,
+    Soft,
+    TopK,
+)
 
 FIRST, SECOND = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([[1.0, -1.0]])
 
@@ -32,9 +46,15 @@ class Chain(nn.Module):
         factor = copy + 1 if isinstance(copy, int) else 2
         self.stages = nn.ModuleList([Stage(FIRST * factor), Stage(SECOND * factor)])
 
+    def kinds(self):
+        return ("vector", "vector")
+
 
 TWO = {"a": (-1,), "b": (-1,)}
 EARLY = {"a": (-1,), "b": (0,)}
+PLAIN = {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}
+#: What batch norm divides by where running statistics, a variance of 1, stand in for those of a single row.
+BN = (1 + 1e-5) ** 0.5
 #: scheme, settings, tasks, features of each task, sizes of the shared parameters, source
 ROWS = [
     (Hard, {}, TWO, {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}, [4, 2], "Caruana 1997, f_t = s_2(s_1(x))"),
@@ -62,6 +82,27 @@ ROWS = [
     (CGC, {}, TWO, {"a": [[5.0, 1.0], [6.0]], "b": [[5.0, 1.0], [6.0]]}, [4, 2], "Tang et al. 2020, (8 + 4)/2"),
     (PLE, {"experts": 2, "levels": 1}, TWO, {"a": [[5.0, 1.0], [20 / 3]]}, [4, 2, 2], "(8 + 4 + 8)/3"),
     (Independent, {}, TWO, {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}, [], "a chain for every task"),
+    (Independent, {"initialisation": "own"}, EARLY, {"a": [[10, 2], [16]], "b": [[10, 2]]}, [], "copies by name"),
+    (Hard, {"split": 1, "initialisation": "own"}, TWO, {"a": [[5, 1], [8]], "b": [[5, 1], [8]]}, [4], "tails by name"),
+    (Soft, {}, TWO, PLAIN, [], "Duong 2015, a chain for every task"),
+    (Branching, {}, TWO, PLAIN, [4], "the last stage is each task's own"),
+    (Branching, {"tree": [[["b", "a"]]]}, TWO, PLAIN, [4, 2], "one group throughout is hard sharing"),
+    (Branching, {"tree": [[["a"], ["b"]]]}, TWO, PLAIN, [], "tasks alone throughout share nothing"),
+    # Rows of A sum to 1, so that equal nets stay as they are; the last mixtures are each task's own.
+    (CrossStitch, {"diagonal": 0.75}, TWO, PLAIN, [4, 2, 4, 2, 4, 4], "Misra 2016, equation 1"),
+    (CrossStitch, {"diagonal": 0.75}, EARLY, {"a": PLAIN["a"], "b": [[5, 1]]}, [4, 4], "only the first stage is mixed"),
+    # (5, 1) and (5, 1) reduced by 3/4 and 1/4 are (5, 1), then batch norm; 4 likewise, once more.
+    (
+        NDDR,
+        {"diagonal": 0.75},
+        TWO,
+        {task: [[5 / BN, 1 / BN], [4 / BN**2]] for task in "ab"},
+        [4, 2, 4, 2, 8, 2, 2, 8, 2, 2],
+        "Gao 2019, figure 2",
+    ),
+    # Layer norm of the single hidden channel is 0, so every mask is sigmoid(0) = 1/2: (5, 1) / 2 and 4 / 2.
+    (MTAN, {"reduction": 2}, TWO, {t: [[2.5, 0.5], [2.0]] for t in "ab"}, [4, 2, 2, 1, 1, 1], "Liu 2019, equation 1"),
+    (MTAN, {"reduction": 2}, EARLY, {"a": [[2.5, 0.5], [2.0]], "b": [[2.5, 0.5]]}, [4], "no refinement is shared"),
 ]
 
 
@@ -73,7 +114,7 @@ def test_known_features(scheme, settings, tasks, features, shared, source):
     found = sharing({NUMBERS: torch.tensor([[3.0, 1.0]])}, list(tasks))
     for task, stages in features.items():
         for stage, expected in enumerate(stages):
-            torch.testing.assert_close(found[task][stage].values, torch.tensor([expected]), msg=source)
+            assert found[task][stage].values.tolist() == [pytest.approx(expected)], source
     assert [p.numel() for p in sharing.shared_parameters()] == shared, source
 
 

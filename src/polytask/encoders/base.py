@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import nn
 
 from polytask.config import Choice, choose
-from polytask.feature import Feature, Inputs, InputSpec
+from polytask.feature import KINDS, Feature, Inputs, InputSpec, Kind
 
 
 class Encoder(nn.Module, ABC):
@@ -30,6 +31,7 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def __init__(self, spec: InputSpec) -> None:
         super().__init__()
+        self.spec = spec
 
     @classmethod
     def with_(cls, **settings: Any) -> Choice[Self]:
@@ -39,6 +41,18 @@ class Encoder(nn.Module, ABC):
     def forward(self, inputs: Inputs) -> list[Feature]:
         """The feature after each stage."""
         return run_stages(self.stages, inputs)
+
+    def kinds(self) -> Sequence[Kind]:
+        """What each stage gives: a vector, a sequence or a picture.
+
+        Found by running it once on made-up rows, in evaluation, so that nothing is drawn and no statistic moves.
+        """
+        was_training = self.training
+        device = next((p.device for p in self.parameters()), None)
+        with torch.no_grad():
+            features = self.eval()({name: values.to(device) for name, values in self.spec.example().items()})
+        self.train(was_training)
+        return tuple(KINDS[feature.values.ndim] for feature in features)
 
 
 def run_stages(stages: nn.ModuleList, start: Inputs | Feature) -> list[Feature]:

@@ -157,6 +157,8 @@ def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
         keys.append("holzmuller2024")
     if blueprint.encoder.settings.get("numbers", "linear") != "linear":
         keys.append("gorishniy2022")
+    if blueprint.sharing.settings.get("distance") == "trace":
+        keys.append("yang2017")
     if data.split.stratify and not (data.split.by_time or data.split.column):
         keys.append("sechidis2011")
     return list(dict.fromkeys(keys))

@@ -13,6 +13,7 @@ from polytask.papers import (
     balancers_from_losses,
     balancers_from_probes,
     models,
+    sharing_mixing,
     sharing_mixtures,
     statistics,
 )
@@ -27,6 +28,7 @@ TABLES = (
     balancers_from_probes,
     models,
     sharing_mixtures,
+    sharing_mixing,
     statistics,
 )
 

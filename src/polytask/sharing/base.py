@@ -1,7 +1,7 @@
 """What every sharing scheme is: who runs which stage with whom."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -61,6 +61,14 @@ class Sharing(nn.Module, ABC):
     def penalty_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that no task's loss reaches, only a penalty: a discriminator's, say."""
         return iter(())
+
+    def undecayed_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that weight decay must not act on: mixing weights, whose neutral value is not 0."""
+        return iter(())
+
+    def rates(self) -> Mapping[float, Iterable[nn.Parameter]]:
+        """Parameters that learn at a rate of their own: the factor on the learning rate -> these."""
+        return {}
 
     def shared_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that at least two tasks' losses reach: all that neither a task owns nor a penalty."""

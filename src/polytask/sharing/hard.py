@@ -10,6 +10,7 @@ from torch import nn
 from polytask.encoders import run_stages
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
+from polytask.sharing.starts import Initialisation, check_initialisation, copy_of
 
 
 class Hard(Sharing):
@@ -23,9 +24,12 @@ class Hard(Sharing):
         tasks: task -> the stages its head reads.
         generator: as for every `Sharing`.
         split: how many stages are shared, 0 to the number of stages; all where not given.
+        initialisation: of the stages behind `split`. "equal": those of all tasks start from the same weights, as
+            single-task twins would; "own": each task's from draws of its own.
 
     Raises:
-        ValueError: `split` beyond the encoder's stages.
+        ValueError: `split` beyond the encoder's stages; an initialisation that is not known, or has no effect since
+            all stages are shared.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -50,6 +54,7 @@ class Hard(Sharing):
         generator: torch.Generator,
         *,
         split: int | None = None,
+        initialisation: Initialisation = "equal",
     ) -> None:
         super().__init__(make_encoder, tasks, generator)
         trunk = make_encoder(0)
@@ -58,12 +63,20 @@ class Hard(Sharing):
         self.split = num_stages if split is None else split
         if not 0 <= self.split <= num_stages:
             raise ValueError(f"hard sharing: split={split}, but the encoder has {num_stages} stages: 0 to {num_stages}")
+        check_initialisation("hard sharing", initialisation)
+        if initialisation == "own" and self.split == num_stages:
+            raise ValueError(
+                f"hard sharing: initialisation='own' has no effect where all {num_stages} stages are shared: "
+                f"leave it out, or set split to 0 … {num_stages - 1}"
+            )
         deepest = max(self.depth(task) for task in self.tasks)
         self.trunk = trunk.stages[: min(self.split, deepest)]
         self.tails = nn.ModuleDict()
         for task in self.tasks:
-            tail = make_encoder(0).stages[self.split : self.depth(task)] if self.split < deepest else nn.ModuleList()
-            self.tails[f"task_{task}"] = tail
+            self.tails[f"task_{task}"] = nn.ModuleList()
+            if self.split < self.depth(task):
+                own = make_encoder(copy_of(task, initialisation))
+                self.tails[f"task_{task}"] = own.stages[self.split : self.depth(task)]
 
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
         """The features after each stage; shared stages run once, and no deeper than these tasks need."""

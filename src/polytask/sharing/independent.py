@@ -9,15 +9,21 @@ from torch import nn
 from polytask.encoders import run_stages
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
+from polytask.sharing.starts import Initialisation, cut, own_chains
 
 
 class Independent(Sharing):
-    """Every task has the whole chain to itself; all start from the same weights, as single-task twins would.
+    """Every task has the whole chain to itself: f_t = s^t_L(… s^t_1(x)).
 
     Args:
         make_encoder: builds a fresh chain of stages.
         tasks: task -> the stages its head reads.
         generator: as for every `Sharing`.
+        initialisation: "equal": all chains start from the same weights, as single-task twins would; "own": each from
+            draws of its own.
+
+    Raises:
+        ValueError: an initialisation that is not known.
 
     Example:
         >>> from polytask.encoders import MLP
@@ -33,14 +39,17 @@ class Independent(Sharing):
     use_when: ClassVar[str] = "the yardstick: what sharing has to beat"
 
     def __init__(
-        self, make_encoder: MakeEncoder, tasks: Mapping[str, tuple[int, ...]], generator: torch.Generator
+        self,
+        make_encoder: MakeEncoder,
+        tasks: Mapping[str, tuple[int, ...]],
+        generator: torch.Generator,
+        *,
+        initialisation: Initialisation = "equal",
     ) -> None:
         super().__init__(make_encoder, tasks, generator)
-        chains = {task: make_encoder(0) for task in self.tasks}
+        chains = own_chains("independent", make_encoder, self.tasks, initialisation)
         self.widths = tuple(next(iter(chains.values())).widths)
-        self.chains = nn.ModuleDict()
-        for task, encoder in chains.items():
-            self.chains[f"task_{task}"] = encoder.stages[: self.depth(task)]
+        self.chains = cut(chains, {task: self.depth(task) for task in self.tasks})
 
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
         """The features after each stage of each task's own chain."""

@@ -67,6 +67,8 @@ def make_optimizer(
     parameters: Iterable[nn.Parameter],
     settings: Training,
     *,
+    undecayed: Iterable[nn.Parameter] = (),
+    rates: Mapping[float, Iterable[nn.Parameter]] | None = None,
     shared: Sequence[nn.Parameter] = (),
     tasks: Sequence[str] = (),
     engine: Engine = Engine(),
@@ -76,6 +78,8 @@ def make_optimizer(
     Args:
         parameters: all that train.
         settings: of the training.
+        undecayed: those of them that weight decay leaves alone.
+        rates: those that learn at a rate of their own: the factor on the learning rate -> these.
         shared: those that tasks share, for optimisers that take each task's gradient apart.
         tasks: names of all tasks, for the same.
         engine: how they take gradients.
@@ -103,10 +107,45 @@ def make_optimizer(
         if "weight_decay" not in known:
             raise ConfigError(f"train.weight_decay: the optimizer {name} has no weight decay; leave it out")
         arguments["weight_decay"] = settings.weight_decay
+    trained: list[Any] = list(parameters)
+    has_decay = bool(arguments.get("weight_decay", _default_decay(cls)))
+    groups = _groups(trained, undecayed if has_decay else (), rates or {}, settings.learning_rate)
+    if groups and takes_tasks:
+        raise ConfigError(
+            f"train.optimizer: {name} decays all weights alike and moves them at one rate, but some of this sharing do "
+            "not decay or have a rate of their own: set weight_decay: 0 and no such rate, or choose another optimizer, "
+            "such as adamw"
+        )
     try:
-        return cast(torch.optim.Optimizer, cls(list(parameters), lr=settings.learning_rate, **given, **arguments))
+        return cast(torch.optim.Optimizer, cls(groups or trained, lr=settings.learning_rate, **given, **arguments))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"train.optimizer.{name}: {error}") from None
+
+
+def _groups(
+    trained: Sequence[nn.Parameter],
+    undecayed: Iterable[nn.Parameter],
+    rates: Mapping[float, Iterable[nn.Parameter]],
+    learning_rate: float,
+) -> list[dict[str, Any]]:
+    """Groups of parameters that are treated alike, those with nothing of their own first; none where all are such."""
+    spared = {id(p) for p in undecayed}
+    factors = {id(p): factor for factor, parameters in rates.items() for p in parameters}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, False): []}
+    for p in trained:
+        groups.setdefault((factors.get(id(p), 1.0), id(p) in spared), []).append(p)
+    if len(groups) == 1:
+        return []
+    return [
+        {"params": members, "lr": factor * learning_rate, **({"weight_decay": 0.0} if is_spared else {})}
+        for (factor, is_spared), members in groups.items()
+    ]
+
+
+def _default_decay(cls: Any) -> float:
+    """An optimiser's weight decay where none is set; 0 where it has none."""
+    decay = inspect.signature(cls).parameters.get("weight_decay")
+    return 0.0 if decay is None else float(decay.default)
 
 
 def _named(settings: Training) -> tuple[str, Mapping[str, Any] | None]:

@@ -97,6 +97,8 @@ class Session:
         self.optimizer = make_optimizer(
             (p for p in model.parameters() if p.requires_grad),
             settings,
+            undecayed=model.sharing.undecayed_parameters(),
+            rates=model.sharing.rates(),
             shared=self.shared,
             tasks=list(data.tasks),
             engine=balancer.engine,
