@@ -1,7 +1,7 @@
 """The model: encoder(s), sharing and heads; and the blueprint that it is built from."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
@@ -78,11 +78,14 @@ class Blueprint:
     spec: InputSpec
     seed: int
 
-    def build(self) -> Model:
+    def build(self, on_chain: Callable[[Encoder], object] | None = None) -> Model:
         """A fresh model on the CPU; the global random state is left as it was.
 
         Each part is seeded by what it is, not by its place: a twin trained on one of these tasks alone starts from
         the same trunk and the same head.
+
+        Args:
+            on_chain: is told of every chain of stages that the sharing has made.
 
         Raises:
             ValueError: the encoder cannot read these inputs, or a head a stage; says which.
@@ -94,7 +97,10 @@ class Blueprint:
 
         def make_encoder(copy: int | str) -> Encoder:
             seed_layers("encoder", copy)
-            return self.encoder(self.spec)
+            chain_of_stages = self.encoder(self.spec)
+            if on_chain is not None:
+                on_chain(chain_of_stages)
+            return chain_of_stages
 
         generator = torch.Generator().manual_seed(seed_of(self.seed, "sharing"))
         reads = {t.name: (t.reads,) if isinstance(t.reads, int) else tuple(t.reads) for t in self.tasks}

@@ -38,6 +38,7 @@ class Case:
         tasks: task -> stages its head reads.
         is_chain_alone: with one task it is the plain chain.
         refuses: encoders it cannot work on -> a part of the sentence that says so.
+        encoders: encoders that have to be other than `NARROW` for it -> their settings.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Case:
     tasks: dict[str, tuple[int, ...]] = field(default_factory=lambda: dict(TASKS))
     is_chain_alone: bool = False
     refuses: dict[str, str] = field(default_factory=dict)
+    encoders: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "-".join([self.name, *(f"{key}={value}" for key, value in self.settings.items())])
@@ -119,6 +121,6 @@ def maker(encoder, settings=None):
 
 def build(case: Case, encoder: str, tasks=None):
     """The scheme on this encoder, and what it reads."""
-    make_encoder, spec = maker(encoder)
+    make_encoder, spec = maker(encoder, case.encoders.get(encoder))
     choice = as_choice({case.name: case.settings}, SHARINGS, "sharing")
     return choice(make_encoder, case.tasks if tasks is None else tasks, torch.Generator().manual_seed(3)), spec

@@ -101,8 +101,9 @@ def test_a_click_sorts_a_table(study, tmp_path, browse):
     ]
 
 
-def test_narrow_screens_scroll_tables_and_not_the_page(study, tmp_path, browse):
-    path = report(study, tmp_path / "a.html")
+@pytest.mark.parametrize("source", ["study", "trained"])
+def test_narrow_screens_scroll_tables_and_diagrams_and_not_the_page(request, source, tmp_path, browse):
+    path = report(request.getfixturevalue(source), tmp_path / "a.html")
     framed = tmp_path / "framed.html"
     # Chromium's windows are not narrower than 500 pixels; a frame is.
     frame = f'<iframe src="{path.as_uri()}" style="width:400px;height:900px;border:0"></iframe>'

@@ -11,7 +11,7 @@ from polytask.errors import RunError
 from polytask.report import report
 
 SECTIONS = [
-    "Verdict", "Leaderboard", "Learning curves", "Balancer weights", "Gradient cosines", "Data",
+    "Verdict", "Leaderboard", "Learning curves", "Balancer weights", "Gradient cosines", "Who shares what", "Data",
     "What was tried and what it cost", "Configuration and environment", "How to cite",
 ]  # fmt: skip
 
@@ -227,7 +227,7 @@ def test_null_wherever_a_number_may_be_missing(study, tmp_path, read_page):
 def test_a_run_without_a_verdict(trained, tmp_path, read_page):
     path = report(trained, tmp_path / "run.html")
     page = read_page(path.read_text())
-    assert [h["text"] for h in page.all("h2")] == ["Scores", *SECTIONS[2:6], *SECTIONS[7:]]
+    assert [h["text"] for h in page.all("h2")] == ["Scores", *SECTIONS[2:7], *SECTIONS[8:]]
     assert page.all("h1")[0]["text"] == "Run houses"
     written = json.loads(path.with_name("results.json").read_text())
     assert written["kind"] == "run"

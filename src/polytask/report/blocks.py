@@ -105,6 +105,57 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Box:
+    """A part of a diagram.
+
+    Attributes:
+        x: of its left upper corner, in pixels; `y` too.
+        label: what it is called, in a word.
+        facts: below that, smaller.
+        title: all of it, for those who point at it.
+        colour: CSS, of what one alone has; "" for what several share.
+        dots: CSS colours of those who share it.
+        is_round: it is an end, not a part between.
+        is_pale: nobody has it.
+    """
+
+    x: int
+    y: int
+    label: str
+    facts: str
+    title: str
+    colour: str = ""
+    dots: tuple[str, ...] = ()
+    is_round: bool = False
+    is_pale: bool = False
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """Boxes, and lines from one to the other.
+
+    Attributes:
+        size: width and height in pixels.
+        box: width and height of every box.
+        boxes: in order.
+        lines: (SVG path, CSS colour).
+        legend: as in a `Gallery`.
+        caption: below it.
+        description: what a reader sees in it, for those who cannot.
+        source: the same as a Mermaid flowchart.
+    """
+
+    size: tuple[int, int]
+    box: tuple[int, int]
+    boxes: tuple[Box, ...]
+    lines: tuple[tuple[str, str], ...]
+    legend: tuple[tuple[str, str, bool], ...]
+    caption: str
+    description: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Folded:
     """Blocks that are shown when their summary is opened, and always in print."""
 
@@ -112,7 +163,7 @@ class Folded:
     blocks: tuple["Block", ...]
 
 
-Block = Table | Paragraph | Bullets | Code | Chart | Gallery | Folded
+Block = Table | Paragraph | Bullets | Code | Chart | Gallery | Diagram | Folded
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def forest(
         title: of the axis.
     """
     labels = {row["task"]: row["label"] for row in rows}
-    order = alt.Y("task:N", sort=_by("order"), title=None)
+    order = alt.Y("task:N", sort=by("order"), title=None)
     bare: dict[str, Any] = {"domain": False, "ticks": False, "labelPadding": 8, "grid": False}
     left = order.axis(labelLimit=130, **bare)
     right = order.axis(orient="right", labelExpr=f"{json.dumps(labels)}[datum.label]", **bare)
@@ -90,7 +90,7 @@ def forest(
         opacity=alt.condition(is_none, alt.value(0.5), alt.value(1)),
     )  # fmt: skip
     layers = alt.layer(alt.layer(band, zero.encode(x=alt.X("zero:Q", scale=scale)), thin, thick), point)
-    return _finished(layers.resolve_axis(y="independent"), height=30 * len(rows))
+    return finished(layers.resolve_axis(y="independent"), height=30 * len(rows))
 
 
 _TIPS = {"task": "task", "word": "verdict", "text": "difference", "interval": "95 %", "adjusted": "adjusted"}
@@ -114,7 +114,7 @@ def even_ticks(bound: float) -> list[float]:
 _SIGNED = "abs(datum.value) < 1e-9 ? '0' : format(datum.value, '+.4~f')"
 
 
-def _by(field: str) -> alt.EncodingSortField:
+def by(field: str) -> alt.EncodingSortField:
     """The order of a column: a list of names would become an expression, which not every name may stand in."""
     return alt.EncodingSortField(field=field, op="min", order="ascending")
 
@@ -172,7 +172,7 @@ def lines(
         layers.insert(0, band.mark_area(opacity=0.16).encode(
             x=epoch, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q", color=colour
         ))  # fmt: skip
-    return _finished(alt.layer(*layers), height=height)
+    return finished(alt.layer(*layers), height=height)
 
 
 def epoch_ticks(first: int, last: int) -> list[int]:
@@ -204,10 +204,10 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def heatmap(names: Sequence[str]) -> dict[str, Any]:
     """A square of cosines: colour by sign, its strength by size, the number in each cell."""
-    across = alt.X("first:N", sort=_by("column"), title=None).axis(
+    across = alt.X("first:N", sort=by("column"), title=None).axis(
         labelAngle=-35, labelLimit=110, orient="bottom", domain=False, ticks=False
     )
-    down = alt.Y("second:N", sort=_by("row"), title=None).axis(labelLimit=110, domain=False, ticks=False)
+    down = alt.Y("second:N", sort=by("row"), title=None).axis(labelLimit=110, domain=False, ticks=False)
     base = alt.Chart(alt.NamedData("rows")).encode(x=across, y=down)
     positive = alt.condition("datum.cosine >= 0", alt.value("var(--helps)"), alt.value("var(--hurts)"))
     tips = ["first:N", "second:N", alt.Tooltip("text:N", title="cosine")]
@@ -219,7 +219,7 @@ def heatmap(names: Sequence[str]) -> dict[str, Any]:
     layers = [cells]
     if len(names) <= 8:
         layers.append(base.mark_text(color="var(--ink)", fontSize=12).encode(text="text:N"))
-    return _finished(alt.layer(*layers), height=34 * len(names))
+    return finished(alt.layer(*layers), height=34 * len(names))
 
 
 def bars(title: str, length: int) -> dict[str, Any]:
@@ -231,10 +231,11 @@ def bars(title: str, length: int) -> dict[str, Any]:
         color=positive,
         tooltip=["name:N", alt.Tooltip("text:N", title="cosine")],
     )  # fmt: skip
-    return _finished(chart, height=22 * length)
+    return finished(chart, height=22 * length)
 
 
-def _finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: Any) -> dict[str, Any]:
+def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: Any) -> dict[str, Any]:
+    """The chart as the page draws it: as wide as its place, in the page's look, with the page's data."""
     spec = chart.properties(
         width=400, height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
     ).to_dict()

@@ -9,6 +9,7 @@ from polytask.report.data import data_section
 from polytask.report.leaderboard import leaderboard_section, scores_section
 from polytask.report.numbers import count, duration, moment
 from polytask.report.record import cite_section, repeat_section, tried_section
+from polytask.report.sharing import kept_records, sharing_section
 from polytask.report.source import Source
 from polytask.report.training import curves_section, weights_section
 from polytask.report.verdict import verdict_section
@@ -32,6 +33,7 @@ def _of_study(source: Source) -> Report:
         curves_section(tasks, drawn, judged, twins, source.histories),
         weights_section(tasks, candidates, source.histories),
         cosines_section(tasks, judged, source.histories),
+        sharing_section(source.graph, judged, [c for c in candidates if c != judged], source.histories),
         data_section(source),
         tried_section(results),
         *_last(source),
@@ -53,6 +55,7 @@ def _of_run(source: Source) -> Report:
         curves_section(tasks, [arm], arm, None, source.histories),
         weights_section(tasks, [arm], source.histories),
         cosines_section(tasks, arm, source.histories),
+        sharing_section(source.graph, arm, [], source.histories),
         data_section(source),
         *_last(source),
     )
@@ -64,7 +67,9 @@ def _of_run(source: Source) -> Report:
         f"{count(parameters['total'])} parameters, {count(parameters['shared'])} of them shared by at least two tasks; "
         f"{_made(results)}"
     )
-    return Report(f"Run {source.path.resolve().name}", lead, facts, sections, results)
+    graph = source.graph.to_json() if source.graph else None
+    shown = {**results, "graph": graph, "sharing": kept_records(source.histories[0])[1]}
+    return Report(f"Run {source.path.resolve().name}", lead, facts, sections, shown)
 
 
 def _repeats(results: Mapping[str, Any]) -> str:

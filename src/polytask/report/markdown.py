@@ -2,7 +2,7 @@
 
 import re
 
-from polytask.report.blocks import Block, Bullets, Chart, Code, Folded, Gallery, Paragraph, Report, Table
+from polytask.report.blocks import Block, Bullets, Chart, Code, Diagram, Folded, Gallery, Paragraph, Report, Table
 
 #: The first line, by which a file is known as one that may be written over.
 MARK = "<!-- written by polytask.report -->"
@@ -45,6 +45,9 @@ def _block(block: Block) -> str:
         case Gallery():
             parts = [_block(chart) for chart in block.charts]
             return "\n\n".join([*parts, plain(block.caption)] if block.caption else parts)
+        case Diagram():
+            said = f"*{plain(block.description)} {plain(block.caption)}".rstrip() + "*"
+            return f"{said}\n\n{_block(Code(block.source, 'mermaid'))}"
         case Folded():
             parts = [f"### {plain(block.summary)}", *map(_block, block.blocks)]
             return "\n\n".join(part for part in parts if part)

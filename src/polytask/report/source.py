@@ -8,11 +8,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
-from polytask.errors import RunError
+from polytask.errors import PolytaskError, RunError
 from polytask.model import count_parameters
 from polytask.report.contract import check
 from polytask.report.numbers import is_number
-from polytask.runs import Run, RunFolder
+from polytask.runs import ModelGraph, Run, RunFolder
 from polytask.tasks import Task
 
 #: The version of results.json that is read and written here.
@@ -56,6 +56,7 @@ class Source:
         classes: task -> (class, training labels) of tasks that have classes.
         config: the YAML it was started with.
         citations: BibTeX of the methods used.
+        graph: of the model that is judged; None where its Run is not there, or cannot be loaded.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Source:
     classes: Mapping[str, tuple[tuple[str, int], ...]]
     config: str
     citations: str
+    graph: ModelGraph | None = None
 
 
 def open_source(source: str | Path | Recorded) -> Source:
@@ -107,7 +109,16 @@ def _study(path: Path, results: Mapping[str, Any]) -> Source:
         classes=_classes(typical),
         config=_text(path, "config.yaml"),
         citations=_text(path, "citations.bib"),
+        graph=_graph(typical),
     )
+
+
+def _graph(path: Path) -> ModelGraph | None:
+    """Of a Run's model; None where its folder holds none, or one whose methods are in no catalogue here."""
+    try:
+        return Run(path).graph()
+    except PolytaskError:
+        return None
 
 
 def _run(path: Path) -> Source:
@@ -140,6 +151,7 @@ def _run(path: Path) -> Source:
         classes=_classes(path),
         config=_text(path, "config.yaml"),
         citations=_text(path, "citations.bib"),
+        graph=run.graph(),
     )
 
 

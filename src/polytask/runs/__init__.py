@@ -6,12 +6,16 @@ from polytask.runs.environment import environment
 from polytask.runs.evaluation import Outputs, TaskScores, evaluating, judge, predictions, run_model
 from polytask.runs.files import explained, finite, json_bytes
 from polytask.runs.folder import FORMAT, Layout, RunFolder
+from polytask.runs.graph import ModelGraph, Node, facts_of
 from polytask.runs.loading import load
 from polytask.runs.run import Rows, Run
+from polytask.runs.trace import graph_of
 
 __all__ = [
     "FORMAT",
     "Layout",
+    "ModelGraph",
+    "Node",
     "Outputs",
     "Rows",
     "Run",
@@ -20,7 +24,9 @@ __all__ = [
     "environment",
     "evaluating",
     "explained",
+    "facts_of",
     "finite",
+    "graph_of",
     "json_bytes",
     "judge",
     "load",

@@ -17,9 +17,11 @@ from polytask.runs.asked import tables_of, tasks_of
 from polytask.runs.device import pick_device
 from polytask.runs.evaluation import TaskScores, judge, left_out, outputs_of, predictions
 from polytask.runs.folder import RunFolder
+from polytask.runs.graph import ModelGraph
 from polytask.runs.opening import own_tables
 from polytask.runs.overview import overview
 from polytask.runs.test_part import open_test
+from polytask.runs.trace import graph_of
 from polytask.tasks import Task
 
 #: What `predict` and `evaluate` take: rows in any form that `Table.of` reads.
@@ -244,6 +246,14 @@ class Run:
         count = len(self.findings)
         warned = f"\nthe lint warned {count} times: see findings" if count else ""
         return f"Run {self.path}\n{text}{warned}"
+
+    def graph(self, best_for: str = "mean") -> ModelGraph:
+        """The model as a graph: its parts, what flows where, and the tasks whose gradients reach each of them.
+
+        Args:
+            best_for: which weights (see `model`).
+        """
+        return graph_of(self.blueprint, self.model(best_for).state_dict())
 
     def cite(self) -> str:
         """BibTeX of the methods this Run used."""

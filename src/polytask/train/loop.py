@@ -115,6 +115,7 @@ def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: fl
     _check_finite(session, {n: t for n, t in session.totals.losses.items() if t is not None})
     session.epoch += 1
     session.step = 0
+    shared = _sharing_records(session)  # before validation, whose forwards a scheme may remember
     scores = validate(session, session.autocast)
     session.scores = {name: score["skill"] for name, score in scores.items()}
     watched = session.selection.watched(session.scores)
@@ -132,6 +133,7 @@ def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: fl
         "validation": scores,
         "weights": session.totals.mean_weights(),
         "cosines": session.cosines,
+        **({"sharing": shared} if shared else {}),
         "improved": improved,
         "active": list(session.selection.active),
         "rows": session.totals.rows,
@@ -141,6 +143,14 @@ def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: fl
         _append_history(session, folder, finite(record))
     session.unsaved.update(improved)
     return record
+
+
+def _sharing_records(session: Session) -> dict[str, Any]:
+    """What the scheme that trains says of who shares what, by title; only the first process asks."""
+    if not session.team.is_first:
+        return {}
+    with torch.no_grad():
+        return {title: record.to_json() for title, record in session.model.sharing.records().items()}
 
 
 def validate(session: Session, autocast: Callable[[], AbstractContextManager[object]]) -> dict[str, TaskScores]:
