@@ -52,6 +52,9 @@ class Case:
         return "-".join([self.name, *(f"{key}={value}" for key, value in self.settings.items())])
 
 
+NO_NORM = {"lenet": "has none in the stages", "fusion": "has none in the stages"}
+NORMED = {"mlp": {**NARROW["mlp"], "batch_norm": True}}
+
 #: At least one a scheme; the first of each is the one that is tried on every encoder.
 CASES = [
     Case("independent", is_chain_alone=True),
@@ -86,6 +89,26 @@ CASES = [
     Case("nddr", {"stages": [-2], "diagonal": 0.6, "initialisation": "own"}),
     Case("mtan"),
     Case("mtan", {"reduction": 2}),
+    Case("film", is_chain_alone=True),
+    Case("film", {"stages": [0, -1]}, is_chain_alone=True),
+    Case("residual_adapters", is_chain_alone=True),
+    Case("residual_adapters", {"bottleneck": 2, "stages": [0, 1]}, is_chain_alone=True),
+    Case("lora", is_chain_alone=True),
+    Case("lora", {"rank": 2, "alpha": 3.0, "stages": [0, 1]}, is_chain_alone=True),
+    Case("mixture_of_lora", is_chain_alone=True),
+    Case(
+        "mixture_of_lora",
+        {"experts": 2, "rank": 4, "alpha": 1.0, "embedding_dim": 3, "stages": [0, 1]},
+        is_chain_alone=True,
+    ),
+    Case("task_norm", is_chain_alone=True, refuses=NO_NORM, encoders=NORMED),
+    Case("task_norm", {"groups": [["sold", "price"], ["grade"]]}, refuses=NO_NORM, encoders=NORMED),
+    Case("preference_conditioned", is_chain_alone=True),
+    Case(
+        "preference_conditioned",
+        {"stage": 1, "alpha": 1.2, "preference": {"price": 0.5, "sold": 1.0, "grade": 0.0}},
+    ),
+    Case("rotograd", is_chain_alone=True),
 ]
 #: The schemes that every encoder is tried under: one whole, one stage by stage.
 ON_EVERY_ENCODER = ("hard", "cross_stitch")

@@ -1,14 +1,17 @@
 """A small table, a maker of chains whose copies differ, and features to compare."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from polytask.config import as_choice
-from polytask.encoders import ENCODERS
+from polytask.encoders import ENCODERS, MLP
 from polytask.feature import CATEGORIES, NUMBERS, Feature, InputSpec
+from polytask.sharing import SHARINGS
 
 SPEC = InputSpec(numbers=("a", "b"), categories=(("c", 3),))
 PICTURE = InputSpec(images={"photo": (1, 16, 16)})
@@ -105,3 +108,78 @@ def mlp64():
 def inputs64():
     """Nine rows for them."""
     return {name: values.double() if values.is_floating_point() else values for name, values in inputs(9).items()}
+
+
+# Conditioned schemes ------------------------------------------------------------------------------------------------
+
+TASKS = {"x": (-1,), "y": (-1,), "z": (0, -1)}
+INPUTS = {
+    NUMBERS: torch.tensor([[1.0, 2.0], [0.5, -1.0], [0.0, 3.0], [-2.0, 0.3]]),
+    CATEGORIES: torch.tensor([[0], [1], [2], [2]]),
+}
+
+
+def make_encoder(copy: int | str) -> MLP:
+    torch.manual_seed(sum(f"copy {copy}".encode()))
+    return MLP(SPEC, widths=(8, 4), dropout=0.0)
+
+
+def make_normed(copy: int | str) -> MLP:
+    torch.manual_seed(sum(f"copy {copy}".encode()))
+    return MLP(SPEC, widths=(8, 4), dropout=0.0, batch_norm=True)
+
+
+def build(name: str, settings: dict[str, Any] | None = None, *, encoder: Any = None, tasks: Any = None) -> Any:
+    maker = encoder or (make_normed if name == "task_norm" else make_encoder)
+    return SHARINGS[name](maker, tasks or TASKS, torch.Generator().manual_seed(3), **(settings or {}))
+
+
+def outputs(sharing: Any, tasks: Any = None) -> dict[str, list[torch.Tensor]]:
+    found = sharing(INPUTS, list(tasks or sharing.tasks))
+    return {task: [found[task][stage].values for stage in sharing.reads(task)] for task in found}
+
+
+def losses(sharing: Any, tasks: Any = None) -> dict[str, torch.Tensor]:
+    """A loss a task that differs from the others'."""
+    found = outputs(sharing, tasks)
+    return {task: sum(((v - k) ** 2).mean() for v in found[task]) for k, task in enumerate(found)}
+
+
+def disturb(sharing: Any, size: float = 0.3) -> Any:
+    """The scheme away from its start."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in sharing.parameters():
+            parameter.add_(size * torch.randn(parameter.shape, generator=generator))
+    return sharing
+
+
+@pytest.fixture(name="conditioned")
+def conditioned_fixture() -> SimpleNamespace:
+    return SimpleNamespace(
+        build=build,
+        outputs=outputs,
+        losses=losses,
+        disturb=disturb,
+        inputs=INPUTS,
+        tasks=TASKS,
+        make_encoder=make_encoder,
+        make_normed=make_normed,
+        spec=SPEC,
+    )
+
+
+@pytest.fixture
+def train_alone() -> Callable[..., None]:
+    """Some steps on the loss of one task, of all parameters that train."""
+
+    def train(sharing: Any, task: str, steps: int = 5) -> None:
+        sharing.train()
+        optimizer = torch.optim.SGD([p for p in sharing.parameters() if p.requires_grad], lr=0.1)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            losses(sharing, [task])[task].backward()
+            optimizer.step()
+        sharing.eval()
+
+    return train

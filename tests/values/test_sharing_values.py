@@ -18,24 +18,45 @@ from polytask.sharing import (
     Branching,
     CrossStitch,
     DSelectK,
+    FiLM,
     Hard,
     Independent,
+    LoRA,
+    MixtureOfLoRA,
     MMoE,
+    PreferenceConditioned,
+    ResidualAdapters,
+    RotoGrad,
     Soft,
+    TaskNorm,
     TopK,
 )
 
 FIRST, SECOND = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([[1.0, -1.0]])
 
 
-class Stage(nn.Module):
+class Stage(nn.Linear):
     def __init__(self, weight):
-        super().__init__()
+        super().__init__(*reversed(weight.shape), bias=False)
         self.weight = nn.Parameter(weight.clone())
 
     def forward(self, value):
         values = value[NUMBERS] if isinstance(value, dict) else value.values
         return Feature(values @ self.weight.T)
+
+
+class Normed(nn.Module):
+    """A stage and a batch norm in evaluation, its means 1 and its variances 4: (W x - 1) / 2."""
+
+    def __init__(self, stage):
+        super().__init__()
+        self.stage = stage
+        self.norm = nn.BatchNorm1d(len(stage.weight), eps=0.0).eval()
+        self.norm.running_mean.fill_(1.0)
+        self.norm.running_var.fill_(4.0)
+
+    def forward(self, value):
+        return Feature(self.norm(self.stage(value).values))
 
 
 class Chain(nn.Module):
@@ -50,11 +71,21 @@ class Chain(nn.Module):
         return ("vector", "vector")
 
 
+class NormedChain(Chain):
+    def __init__(self, copy):
+        super().__init__(copy)
+        self.stages = nn.ModuleList(map(Normed, self.stages))
+
+
+#: Schemes that need another chain.
+CHAINS = {TaskNorm: NormedChain}
+
 TWO = {"a": (-1,), "b": (-1,)}
 EARLY = {"a": (-1,), "b": (0,)}
 PLAIN = {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}
 #: What batch norm divides by where running statistics, a variance of 1, stand in for those of a single row.
 BN = (1 + 1e-5) ** 0.5
+NORM = {"a": [[2.0, 0.0], [0.5]], "b": [[2.0, 0.0], [0.5]]}
 #: scheme, settings, tasks, features of each task, sizes of the shared parameters, source
 ROWS = [
     (Hard, {}, TWO, {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}, [4, 2], "Caruana 1997, f_t = s_2(s_1(x))"),
@@ -81,6 +112,15 @@ ROWS = [
     (DSelectK, {"experts": 1, "k": 1}, TWO, {"a": [[5.0, 1.0], [4.0]]}, [4, 2], "one expert has weight 1"),
     (CGC, {}, TWO, {"a": [[5.0, 1.0], [6.0]], "b": [[5.0, 1.0], [6.0]]}, [4, 2], "Tang et al. 2020, (8 + 4)/2"),
     (PLE, {"experts": 2, "levels": 1}, TWO, {"a": [[5.0, 1.0], [20 / 3]]}, [4, 2, 2], "(8 + 4 + 8)/3"),
+    (FiLM, {}, TWO, PLAIN, [4, 2], "Perez et al. 2018 with g = b = 0"),
+    (ResidualAdapters, {}, TWO, PLAIN, [4, 2], "Rebuffi et al. 2017 with A = 0"),
+    (ResidualAdapters, {"bottleneck": 1}, TWO, PLAIN, [4, 2], "Houlsby et al. 2019 with U = 0"),
+    (LoRA, {}, TWO, PLAIN, [4, 2], "Hu et al. 2022 with B = 0"),
+    (MixtureOfLoRA, {}, TWO, PLAIN, [8, 4, 2, 16, 8 * 64], "Liu et al. 2024 with B = 0: trunk, A and B, gate shared"),
+    (TaskNorm, {}, TWO, NORM, [4, 2], "(5 - 1)/2 and (1 - 1)/2, then (2 - 0 - 1)/2; norms are the tasks' own"),
+    (TaskNorm, {"groups": [["a", "b"]]}, TWO, NORM, [4, 2, 2, 2, 1, 1], "one group: norms are shared"),
+    (PreferenceConditioned, {}, TWO, PLAIN, [4, 4, 4, 2], "Ruchte and Grabocka 2021 with G = B = 0, each [2, tasks]"),
+    (RotoGrad, {}, TWO, PLAIN, [4, 2], "Javaloy and Valera 2022 with R = I"),
     (Independent, {}, TWO, {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}, [], "a chain for every task"),
     (Independent, {"initialisation": "own"}, EARLY, {"a": [[10, 2], [16]], "b": [[10, 2]]}, [], "copies by name"),
     (Hard, {"split": 1, "initialisation": "own"}, TWO, {"a": [[5, 1], [8]], "b": [[5, 1], [8]]}, [4], "tails by name"),
@@ -110,12 +150,12 @@ ROWS = [
     ("scheme", "settings", "tasks", "features", "shared", "source"), ROWS, ids=lambda value: str(value)[:40]
 )
 def test_known_features(scheme, settings, tasks, features, shared, source):
-    sharing = scheme(Chain, tasks, torch.Generator(), **settings)
+    sharing = scheme(CHAINS.get(scheme, Chain), tasks, torch.Generator(), **settings)
     found = sharing({NUMBERS: torch.tensor([[3.0, 1.0]])}, list(tasks))
     for task, stages in features.items():
         for stage, expected in enumerate(stages):
             assert found[task][stage].values.tolist() == [pytest.approx(expected)], source
-    assert [p.numel() for p in sharing.shared_parameters()] == shared, source
+    assert sorted(p.numel() for p in sharing.shared_parameters()) == sorted(shared), source
 
 
 def test_every_scheme_has_a_row():

@@ -83,6 +83,7 @@ class BackwardPass:
         scores: Sequence[float],
         reads: frozenset[str],
         probe: Probe | None,
+        preference: Float[Tensor, " present"] | None = None,
     ) -> Signals:
         """What a method may look at."""
         return Signals(
@@ -97,6 +98,7 @@ class BackwardPass:
             jacobian=self.jacobian,
             sizes=lambda: [parameter.numel() for parameter in self._found().shared],
             probe=probe,
+            preference=preference,
         )
 
     def accumulate_losses(self, losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> None:
@@ -195,6 +197,27 @@ def multiplied(
     """The losses times a factor for each of `names`."""
     factor_of = dict(zip(names, factors.tolist(), strict=True))
     return {name: loss * factor_of[name] for name, loss in losses.items()}
+
+
+def preferred(
+    preference: Mapping[str, float] | None, names: Sequence[str], *, method: str, is_followed: bool
+) -> Float[Tensor, " present"] | None:
+    """The shares of these tasks in a preference, summing to 1; equal where all of them are 0.
+
+    Raises:
+        ValueError: a preference for a method that follows none; one without a task of this step.
+    """
+    if preference is None:
+        return None
+    if not is_followed:
+        raise ValueError(
+            f"{method}: the network reads a preference that changes in every step, and this balancer follows none; "
+            "COSMOS would work"
+        )
+    if missing := [name for name in names if name not in preference]:
+        raise ValueError(f"{method}: the preference has no share for task {missing[0]!r}; a number for each is wanted")
+    shares = torch.tensor([preference[name] for name in names], dtype=torch.float64)
+    return shares / shares.sum() if bool(shares.any()) else torch.full_like(shares, 1 / len(names))
 
 
 def digest_of(tasks: Sequence[str]) -> int:

@@ -9,7 +9,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from polytask.balance.backward_pass import BackwardPass, check_trainable, digest_of, meet, multiplied, parameters_of
+from polytask.balance.backward_pass import (
+    BackwardPass,
+    check_trainable,
+    digest_of,
+    meet,
+    multiplied,
+    parameters_of,
+    preferred,
+)
 from polytask.config import Choice, choose
 from polytask.gradients import Direction, Engine, Probe, Processes, Signals, check_is_dict, check_names
 
@@ -64,6 +72,8 @@ class Balancer(nn.Module, ABC):
     looks_after: ClassVar[bool] = False
     #: Whether it looks ahead, at validation rows too: `backward(…, probe=Probe(…))`.
     looks_ahead: ClassVar[bool] = False
+    #: Whether its weights follow the preference that the network of a step was given: `backward(…, preference=…)`.
+    follows_preference: ClassVar[bool] = False
     #: Whether `forward` gives a `Direction`, not weights.
     gives_direction: ClassVar[bool] = False
     #: One honest line, at most 100 characters.
@@ -160,6 +170,7 @@ class Balancer(nn.Module, ABC):
         allow_unreached: bool = False,
         probe: Probe | None = None,
         processes: Processes | None = None,
+        preference: Mapping[str, float] | None = None,
     ) -> dict[str, float]:
         """Fills `.grad` everywhere, as `loss.backward()` would: what is there already is added to.
 
@@ -183,6 +194,8 @@ class Balancer(nn.Module, ABC):
                 the mean losses (`processes.shares`), which add up to them; a process without a label of a task, or of
                 any, leaves it out. What the balancer sees, the weights and `.grad` are those of the global batch, alike
                 in every process; `penalty` is the mean of the processes' that have one.
+            preference: task -> its share, where the network of this step was given one among all tasks; only for
+                methods that follow it.
 
         Returns:
             The weights: task -> float, of every task that some process has.
@@ -199,6 +212,7 @@ class Balancer(nn.Module, ABC):
         self._check_processes(processes, parameters)
         met = meet(losses, penalty, processes, reads_losses=bool(self.reads))
         index = self._index(met.names)
+        shares = preferred(preference, met.names, method=type(self).__name__, is_followed=self.follows_preference)
         factors = self.loss_factors(index, met.values)
         watched = self.watched(parameters, losses)
         step = BackwardPass(
@@ -219,7 +233,8 @@ class Balancer(nn.Module, ABC):
             if self.scales == "gradients":
                 step.differentiate()
             known = [(scores or {}).get(name, nan) for name in met.names]
-            weights, update = self._solved(step, step.signals(index, int(self.step), epoch, known, self.reads, probe))
+            signals = step.signals(index, int(self.step), epoch, known, self.reads, probe, shares)
+            weights, update = self._solved(step, signals)
         record = dict(zip(met.names, (weights if factors is None else weights * factors).tolist(), strict=True))
         if self.scales == "losses":
             step.accumulate_losses(losses, record)

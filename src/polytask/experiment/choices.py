@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from polytask.balance import BALANCERS, Balancer, Engine
-from polytask.config import Choice, Source, as_choice, build, plain, written
+from polytask.config import Choice, Source, as_choice, build, name_of, plain, written
 from polytask.data import PreprocessSettings, SplitSettings
 from polytask.encoders import ENCODERS, Encoder
 from polytask.errors import ConfigError, nearest
@@ -89,6 +89,23 @@ class Experiment:
                 if other not in names:
                     raise ConfigError(f"task {task.name!r} waits for {other!r}; {nearest(other, names)}")
         check_balancer(self.train, self.balancer.constructor)
+        self._check_preference()
+
+    def _check_preference(self) -> None:
+        """A sharing that draws a preference in every step wants a balancer that follows it, and only it."""
+        if not self.sharing.constructor.draws_preference:
+            return
+        name = name_of(self.sharing, SHARINGS, "sharing")
+        if not self.balancer.constructor.follows_preference:
+            raise ConfigError(
+                f"sharing: {name} draws a preference among the tasks in every step, but "
+                f"{self.balancer.constructor.__name__} does not follow it: write balancer: cosmos"
+            )
+        if self.balancer.settings.get("preferences") is not None:
+            raise ConfigError(
+                f"balancer: preferences has no effect beside sharing {name}, which draws its own in every step; "
+                f"leave it out, or set {name}'s preference"
+            )
 
     @classmethod
     def read(cls, values: Mapping[str, Any], source: Source = Source()) -> "Experiment":

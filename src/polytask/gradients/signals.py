@@ -11,8 +11,8 @@ from polytask.gradients.probe import Probe
 class Signals:
     """The step as a balancer sees it: the tasks present only, and no more than it declared to read.
 
-    `names`, `index`, `step`, `epoch` and `scores` cost nothing and are open to all. The others belong to the
-    method's `reads`; what is costly is computed when it is first read.
+    `names`, `index`, `step`, `epoch`, `scores` and `preference` cost nothing and are open to all. The others belong to
+    the method's `reads`; what is costly is computed when it is first read.
 
     Args:
         names: the tasks present.
@@ -26,6 +26,8 @@ class Signals:
         jacobian: computes these gradients.
         sizes: coordinates of each shared parameter, in the order in which J has them.
         probe: looks at the step's losses from elsewhere.
+        preference: shares of the tasks present in what the network of this step was told to prefer, float64, summing
+            to 1; None where it was told nothing.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Signals:
         jacobian: Callable[[], Float[Tensor, "present params"]] | None = None,
         sizes: Callable[[], Sequence[int]] | None = None,
         probe: Probe | None = None,
+        preference: Float[Tensor, " present"] | None = None,
     ) -> None:
         self.names = tuple(names)
         self.index = index
@@ -56,6 +59,7 @@ class Signals:
         self._jacobian: Tensor | None = None
         self._compute_sizes = sizes
         self._probe = probe
+        self.preference = preference
 
     @property
     def losses(self) -> Float[Tensor, " present"]:

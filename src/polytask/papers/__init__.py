@@ -13,6 +13,7 @@ from polytask.papers import (
     balancers_from_losses,
     balancers_from_probes,
     models,
+    sharing_conditioning,
     sharing_mixing,
     sharing_mixtures,
     statistics,
@@ -29,6 +30,7 @@ TABLES = (
     models,
     sharing_mixtures,
     sharing_mixing,
+    sharing_conditioning,
     statistics,
 )
 

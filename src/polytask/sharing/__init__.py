@@ -5,14 +5,21 @@ from polytask.sharing.branching import Branching
 from polytask.sharing.cgc import CGC
 from polytask.sharing.cross_stitch import CrossStitch
 from polytask.sharing.dselect_k import DSelectK
+from polytask.sharing.film import FiLM
 from polytask.sharing.hard import Hard
 from polytask.sharing.independent import Independent
+from polytask.sharing.lora import LoRA
+from polytask.sharing.mixture_of_lora import MixtureOfLoRA
 from polytask.sharing.mmoe import MMoE
 from polytask.sharing.mtan import MTAN
 from polytask.sharing.nddr import NDDR
 from polytask.sharing.ple import PLE
+from polytask.sharing.preference_conditioned import PreferenceConditioned
 from polytask.sharing.record import Record
+from polytask.sharing.residual_adapters import ResidualAdapters
+from polytask.sharing.rotograd import RotoGrad
 from polytask.sharing.soft import Soft
+from polytask.sharing.task_norm import TaskNorm
 from polytask.sharing.top_k import TopK
 
 #: Every sharing scheme by its catalogue name.
@@ -29,6 +36,13 @@ SHARINGS: dict[str, type[Sharing]] = {
     "dselect_k": DSelectK,
     "cgc": CGC,
     "ple": PLE,
+    "film": FiLM,
+    "residual_adapters": ResidualAdapters,
+    "lora": LoRA,
+    "mixture_of_lora": MixtureOfLoRA,
+    "task_norm": TaskNorm,
+    "preference_conditioned": PreferenceConditioned,
+    "rotograd": RotoGrad,
 }
 
 __all__ = [
@@ -40,11 +54,18 @@ __all__ = [
     "Branching",
     "CrossStitch",
     "DSelectK",
+    "FiLM",
     "Hard",
     "Independent",
+    "LoRA",
     "MMoE",
+    "MixtureOfLoRA",
+    "PreferenceConditioned",
     "Record",
+    "ResidualAdapters",
+    "RotoGrad",
     "Sharing",
     "Soft",
+    "TaskNorm",
     "TopK",
 ]

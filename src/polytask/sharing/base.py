@@ -38,6 +38,10 @@ class Sharing(nn.Module, ABC):
     with_: ClassVar[Any] = classmethod(choose)
     #: When to use it, in a line.
     use_when: ClassVar[str] = ""
+    #: Whether every training step has a preference among the tasks that the balancer has to follow.
+    draws_preference: ClassVar[bool] = False
+    #: Task -> its share of that preference in the last forward of training, for all tasks; None where there is none.
+    preference_of_last_forward: Mapping[str, float] | None = None
 
     @abstractmethod
     def __init__(

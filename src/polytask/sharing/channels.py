@@ -1,5 +1,7 @@
 """What acts on the channels of a feature, whatever its form."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -20,10 +22,9 @@ def joined(features: list[Float[Tensor, "batch ..."]]) -> Float[Tensor, "batch .
     return torch.cat(features, dim=1 if features[0].ndim == 4 else -1)
 
 
-def mapped(linear: nn.Linear, values: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-    """A linear map of the channels at every position: a 1 × 1 convolution of a picture."""
-    result: Tensor = linear(values.movedim(1, -1)).movedim(-1, 1) if values.ndim == 4 else linear(values)
-    return result
+def mapped(layer: Callable[[Tensor], Tensor], values: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+    """A layer over the last axis, run over the channels of every position: a linear one is a 1 × 1 convolution."""
+    return layer(values.movedim(1, -1)).movedim(-1, 1) if values.ndim == 4 else layer(values)
 
 
 class ChannelNorm(nn.Module):

@@ -92,6 +92,7 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
                     scores=session.scores,
                     probe=probe,
                     processes=session.processes,
+                    preference=session.model.sharing.preference_of_last_forward,
                 )
             except ProcessError:
                 raise

@@ -21,7 +21,8 @@ class COSMOS(Balancer):
 
     Args:
         tasks, generator, engine: as for every `Balancer`.
-        preferences: r, task -> number above 0, or a list in the order of `tasks`; 1/T where not given.
+        preferences: r, task -> number above 0, or a list in the order of `tasks`; 1/T where not given. Where the
+            network of a step was given a preference (sharing `preference_conditioned`), r is that one.
         strength: λ, at least 0; 0 is the sum weighted by r.
 
     Raises:
@@ -36,7 +37,7 @@ class COSMOS(Balancer):
     2103.13392.
 
     Deviates: the paper draws r from a Dirichlet distribution in every step and lets the network read it, to learn
-    the whole front; no balancer has a hand in the network's inputs, so r is fixed here and one point is learned.
+    the whole front: here sharing `preference_conditioned` does, and without it r is fixed and one point is learned.
     Its λ is 0.01 on tables, 2 to 8 on pictures.
     """
 
@@ -47,6 +48,7 @@ class COSMOS(Balancer):
         "You want the losses in proportions of your own at the cost of a sum; strength has to be tuned."
     )
     weights_like: ClassVar[Literal["sum", "mean", "neither"]] = "mean"
+    follows_preference: ClassVar[bool] = True
     preferences: Tensor
 
     def __init__(
@@ -68,7 +70,8 @@ class COSMOS(Balancer):
 
     def forward(self, signals: Signals) -> Float[Tensor, " present"]:
         """The slopes: r minus λ times those of the cosine."""
-        preferences = self.preferences[signals.index]
+        given = signals.preference
+        preferences = self.preferences[signals.index] if given is None else given
         if len(preferences) == 1:
             return preferences
         length = signals.losses.norm().clamp_min(1e-8)
