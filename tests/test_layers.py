@@ -23,6 +23,7 @@ LEVELS = [
     "yaml_file papers feature random_state",
     "tasks encoders gradients",
     "data sharing balance",
+    "regularizers",
     "model",
     "runs",
     "train",

@@ -7,6 +7,7 @@ import pytest
 from polytask.balance import BALANCERS
 from polytask.encoders import ENCODERS
 from polytask.papers import PAPERS, TABLES, bibtex
+from polytask.regularizers import REGULARIZERS
 from polytask.sharing import SHARINGS
 from polytask.tasks import TASKS
 from polytask.train import OPTIMIZERS
@@ -39,7 +40,9 @@ def test_an_unknown_key_is_answered_with_the_nearest() -> None:
         bibtex(["yu2021"])
 
 
-@pytest.mark.parametrize("cls", [c for cat in (BALANCERS, ENCODERS, SHARINGS, TASKS, OPTIMIZERS) for c in cat.values()])
+@pytest.mark.parametrize(
+    "cls", [c for cat in (BALANCERS, ENCODERS, SHARINGS, REGULARIZERS, TASKS, OPTIMIZERS) for c in cat.values()]
+)
 def test_every_paper_that_a_class_names_is_known(cls: type) -> None:
     key = getattr(cls, "paper", None)
     assert key is None or key in bibtex([key])

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _PLACES
     # ruff: noqa: F401
-    from polytask import balance, encoders, sharing, studies, tasks
+    from polytask import balance, encoders, regularizers, sharing, studies, tasks
     from polytask.balance import Engine
     from polytask.catalogue import cite
     from polytask.data import SplitSettings, Table, read
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _P
 _PLACES = {
     "balance": "",
     "encoders": "",
+    "regularizers": "",
     "sharing": "",
     "studies": "",
     "tasks": "",

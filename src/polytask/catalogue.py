@@ -13,6 +13,7 @@ from polytask.config import settings_of
 from polytask.encoders import ENCODERS
 from polytask.errors import ConfigError, nearest
 from polytask.papers import Reference
+from polytask.regularizers import REGULARIZERS
 from polytask.sharing import SHARINGS
 from polytask.tasks import TASKS
 from polytask.train import AGENDAS, OPTIMIZERS
@@ -22,6 +23,7 @@ CATALOGUES: Mapping[str, Mapping[str, type[Any]]] = {
     "tasks": TASKS,
     "encoders": ENCODERS,
     "sharings": SHARINGS,
+    "regularizers": REGULARIZERS,
     "balancers": BALANCERS,
     "agendas": AGENDAS,
     "optimizers": OPTIMIZERS,

@@ -19,6 +19,7 @@ from polytask.errors import ConfigError, nearest
 from polytask.wording import shown
 
 __all__ = [
+    "NOWHERE",
     "AnyFloat",
     "Choice",
     "KeyPath",
@@ -85,8 +86,14 @@ def check_settings(cls: type, settings: Mapping[str, Any], source: Source, path:
             has = nearest(name, known) if known else f"{cls.__name__} has no settings"
             raise ConfigError(f"{source.place((*path, str(name)))}: unknown setting {name!r}; {has}")
         kind = kinds.get(name, Any)
-        chosen = _chosen(kind)
-        if chosen is not None and value is not None:
+        by_key, chosen = _chosen_by_key(kind), _chosen(kind)
+        if by_key is not None and isinstance(value, Mapping):
+            what, catalogue = by_key.__name__.lower(), _catalogue(by_key) or {}
+            checked[name] = {
+                str(key): as_choice(item, catalogue, what, source, (*path, name, str(key)))
+                for key, item in value.items()
+            }
+        elif chosen is not None and value is not None:
             what = chosen.__name__.lower()
             checked[name] = as_choice(value, _catalogue(chosen) or {}, what, source, (*path, name))
         else:
@@ -103,13 +110,20 @@ def constructors(choice: Choice[T]) -> Iterator[type[T]]:
     """
     yield choice.constructor
     for setting in choice.settings.values():
-        if isinstance(setting, Choice):
-            yield from constructors(setting)
+        for inner in setting.values() if isinstance(setting, Mapping) else (setting,):
+            if isinstance(inner, Choice):
+                yield from constructors(inner)
 
 
 def _chosen(kind: Any) -> type | None:
     """The class whose choices an annotation takes: Balancer of `Choice[Balancer] | str`; None: it takes none."""
     return next((get_args(k)[0] for k in (kind, *get_args(kind)) if get_origin(k) is Choice), None)
+
+
+def _chosen_by_key(kind: Any) -> type | None:
+    """The class whose choices a mapping's values are: Encoder of `Mapping[str, Choice[Encoder] | str]`; else None."""
+    kinds = [get_args(k) for k in (kind, *get_args(kind)) if get_origin(k) in (dict, Mapping)]
+    return next((_chosen(item) for _, item in kinds), None)
 
 
 def _catalogue(cls: type) -> Mapping[str, type] | None:

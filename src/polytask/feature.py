@@ -5,7 +5,7 @@ They stand below all three so that none has to import another.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -83,6 +83,35 @@ class InputSpec:
         return found
 
 
+@dataclass(frozen=True)
+class OutputSpec:
+    """What a task's head gives for a row.
+
+    Attributes:
+        shape: of a row's output; `()`: one number.
+        link: "softmax": logits of classes, or in one number the logit of the second of two; "sigmoid": a logit in every
+            number; "identity": numbers that stand for themselves.
+        classes: what the classes are, as text; empty where there are none.
+    """
+
+    shape: tuple[int, ...] = ()
+    link: Literal["softmax", "sigmoid", "identity"] = "identity"
+    classes: tuple[str, ...] = ()
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is one logit, of the second of two classes."""
+        return self.link == "softmax" and self.shape == ()
+
+    def probabilities(self, output: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """The output behind its link; classes lie on the last axis, or before a picture's."""
+        if self.link == "identity":
+            return output
+        if self.link == "sigmoid" or self.is_binary:
+            return output.sigmoid()
+        return output.softmax(dim=1 if output.ndim == 4 else output.ndim - 1)
+
+
 @runtime_checkable
 class Chain(Protocol):
     """What a Sharing needs of an encoder."""
@@ -99,6 +128,20 @@ class Chain(Protocol):
         """What each stage gives: a vector, a sequence or a picture."""
 
 
-#: Builds a fresh chain of stages. Equal copies start from equal weights, so that a twin trained alone and a member of a
-#: multi-task model can start equal, and experts can start different: a number, or text where a task's name is in it.
-MakeEncoder = Callable[[int | str], Chain]
+#: Runs a task's head: task, its features -> output. For schemes in which one task reads another's output.
+HeadOutput = Callable[[str, list[Feature]], Float[Tensor, "batch ..."]]
+
+
+@runtime_checkable
+class MakeEncoder(Protocol):
+    """Builds a fresh chain of stages.
+
+    Equal copies start from equal weights, so that a twin trained alone and a member of a multi-task model can start
+    equal, and experts can start different. `copy` is a number, or text where a task's name is in it.
+    """
+
+    def __call__(self, copy: int | str, encoder: Any = None, /) -> Chain:
+        """A chain of the model's encoder, or of another that is chosen: its name, `{name: settings}` or a `Choice`.
+
+        A scheme that names no other encoder calls it with `copy` alone.
+        """

@@ -109,6 +109,33 @@ CASES = [
         {"stage": 1, "alpha": 1.2, "preference": {"price": 0.5, "sold": 1.0, "grade": 0.0}},
     ),
     Case("rotograd", is_chain_alone=True),
+    Case("own_encoders", {"encoders": {"price": {"fusion": NARROW["fusion"]}}}),
+    Case(
+        "own_encoders",
+        {
+            "encoders": {"sold": {"mlp": {"widths": [5]}}, "grade": {"resnet": {"width": 4, "blocks": 1}}},
+            "beside": True,
+        },
+        refuses={"lenet": "own_encoders: the encoder of task 'sold'", "fusion": "own_encoders: the encoder of task"},
+    ),
+    Case("shared_private", {"adversarial": 0.0}),
+    Case("pad_net", {"channels": 5}),
+    Case(
+        "pad_net",
+        {"channels": None, "kernel": 1, "initial_weight": 0.0},
+        tasks={"price": (0,), "sold": (0,), "grade": (-1,)},
+    ),
+    Case("joint_many_task", is_chain_alone=True),
+    Case("joint_many_task", {"successive": 0.0}, tasks={"price": (-1,), "sold": (1,), "grade": (0,)}),
+    Case(
+        "joint_many_task",
+        {"order": ["grade", "price", "sold"]},
+        tasks={"price": (-1,), "sold": (0, -1), "grade": (1,)},
+    ),
+    Case("aitm", {"order": ["grade", "price", "sold"]}),
+    Case("aitm", {"order": ["price", "grade", "sold"], "split": 0, "calibrator": 0.0}),
+    Case("aitm", {"order": ["sold", "grade", "price"], "split": 2}),
+    Case("shared_private", {"adversarial": 0.1, "orthogonality": 0.0}),
 ]
 #: The schemes that every encoder is tried under: one whole, one stage by stage.
 ON_EVERY_ENCODER = ("hard", "cross_stitch")
@@ -135,9 +162,9 @@ def maker(encoder, settings=None):
     spec = SPECS.get(encoder, TABLE)
     choice = as_choice({encoder: NARROW.get(encoder, {}) if settings is None else settings}, ENCODERS, "encoder")
 
-    def make_encoder(copy):
+    def make_encoder(copy, other=None):
         torch.manual_seed(sum(f"copy {copy}".encode()))
-        return choice(spec)
+        return (choice if other is None else as_choice(other, ENCODERS, "encoder"))(spec)
 
     return make_encoder, spec
 

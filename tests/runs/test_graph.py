@@ -229,6 +229,25 @@ def test_a_part_that_is_run_several_times_is_one(monkeypatch):
     assert is_acyclic(graph)
 
 
+class First(Odd):
+    """A head of each task that only its loss in training has, from a forward in training."""
+
+    def __init__(self, make_encoder, tasks, generator):
+        super().__init__(make_encoder, tasks, generator)
+        self.first = nn.ModuleDict({f"task_{task}": nn.Linear(2, 1) for task in tasks})
+
+    def task_parameters(self, task):
+        return [*super().task_parameters(task), *self.first[f"task_{task}"].parameters()]
+
+
+def test_a_part_that_only_training_runs_is_its_tasks_own(monkeypatch):
+    monkeypatch.setitem(SHARINGS, "first", First)
+    graph = graph_of(blueprint("first", tasks={"price": (-1,), "sold": (-1,)}))
+    node = graph.node("sharing.first.task_sold")
+    assert (node.tasks, node.calls, node.shape) == (("sold",), 0, None)
+    assert not any(node.name in edge for edge in graph.edges)
+
+
 class Tied(Odd):
     """The second expert's first layer is the first's."""
 

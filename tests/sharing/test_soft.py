@@ -133,11 +133,11 @@ def test_a_large_weight_trains_towards_hard_sharing(chains):
     sharing = soft(chains, weight=1e4)
     optimizer = torch.optim.Adam(sharing.parameters(), lr=1e-2)
     before = sharing.records()["distance between tasks at stage 1"].values[0][1]
-    for _ in range(200):
+    for _ in range(60):
         optimizer.zero_grad()
         sum(penalty(sharing, chains).values()).backward()
         optimizer.step()
-    assert sharing.records()["distance between tasks at stage 1"].values[0][1] < 0.02 * before
+    assert sharing.records()["distance between tasks at stage 1"].values[0][1] < 0.1 * before
 
 
 def test_running_statistics_and_frozen_weights_are_left_out(chains):
@@ -146,6 +146,13 @@ def test_running_statistics_and_frozen_weights_are_left_out(chains):
     before = sum(sharing.penalties().values())
     sharing.chains["task_x"][1].layers[1].running_mean.add_(5.0)
     assert torch.equal(sum(sharing.penalties().values()), before)
+    frozen = sharing.chains["task_y"][2].layers[0].weight
+    frozen.requires_grad_(False)  # of one task
+    without = sum(sharing.penalties().values())
+    assert without < before
+    with torch.no_grad():
+        frozen.add_(1.0)
+    assert torch.equal(sum(sharing.penalties().values()), without)
     for p in sharing.parameters():
         p.requires_grad_(False)
     assert sharing.penalties() == {}

@@ -61,6 +61,23 @@ def test_a_twin_is_the_same_experiment_with_one_task(setup):
         assert "sold" not in twin.data.inputs
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_twin_has_the_encoder_that_its_task_has_to_itself(setup, beside):
+    chosen = {"own_encoders": {"encoders": {"sold": {"resnet": {"width": 5, "blocks": 1}}}, "beside": beside}}
+    candidates, twins, data = units_of(setup, [{"sharing": chosen}])
+    found = {unit.task: unit.experiment.encoder for unit in twins}
+    model = candidates[0].experiment.encoder
+    assert found["price"] == model
+    assert (found["sold"] == model) == beside
+    if not beside:
+        together, alone = (
+            model_of(unit, data).state_dict() for unit in (candidates[0], next(u for u in twins if u.task == "sold"))
+        )
+        own = [value for name, value in together.items() if "chains.task_sold" in name]
+        assert own
+        assert all(any(a.shape == b.shape and torch.equal(a, b) for b in alone.values()) for a in own)
+
+
 def test_a_twin_starts_from_the_trunk_of_its_candidate(setup):
     candidates, twins, data = units_of(setup, [{"sharing": Hard.with_(split=2)}])
     shared = model_of(candidates[0], data).state_dict()

@@ -1,7 +1,6 @@
 """The definition of a step, held against plain autograd."""
 
 from contextlib import nullcontext
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -215,10 +214,13 @@ def test_only_tasks_of_pairs_are_asked_how_many_there_are():
         labelled, inputs, targets, present, weight = ("a",), {}, {"a": None}, {"a": None}, {"a": None}
 
     class Plain(torch.nn.Module):
-        sharing = SimpleNamespace(penalties=dict)
+        penalties = dict
 
         def forward(self, inputs, names):
             return {"a": torch.tensor([4.0])}
+
+        def loss(self, task, output, batch):
+            return task.loss(output, *(cells["a"] for cells in (batch.targets, batch.present, batch.weight)))
 
     found, _ = task_losses(Plain(), [(("a",), Still())], {"a": Quick()}, nullcontext)
     assert float(found["a"]) == 2.0

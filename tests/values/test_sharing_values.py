@@ -1,7 +1,7 @@
 """Known weights and one input, known features out: a row for every sharing scheme.
 
 The encoder has two stages without biases, x -> W₁x and x -> W₂x, W₁ = [[1, 2], [0, 1]], W₂ = [[1, -1]]; `copy` k multiplies
-both by k + 1, a copy that is named by text by 2. The input is (3, 1), so the plain chain gives (5, 1) and then 4. Worked by hand.
+both by k + 1, a copy that is named by text by 2, another encoder by 10. The input is (3, 1), so the plain chain gives (5, 1) and then 4. Worked by hand.
 """
 
 import pytest
@@ -10,6 +10,7 @@ from torch import nn
 
 from polytask.feature import NUMBERS, Feature
 from polytask.sharing import (
+    AITM,
     CGC,
     MTAN,
     NDDR,
@@ -21,12 +22,16 @@ from polytask.sharing import (
     FiLM,
     Hard,
     Independent,
+    JointManyTask,
     LoRA,
     MixtureOfLoRA,
     MMoE,
+    OwnEncoders,
+    PadNet,
     PreferenceConditioned,
     ResidualAdapters,
     RotoGrad,
+    SharedPrivate,
     Soft,
     TaskNorm,
     TopK,
@@ -62,9 +67,10 @@ class Normed(nn.Module):
 class Chain(nn.Module):
     widths = (2, 1)
 
-    def __init__(self, copy):
+    def __init__(self, copy, other=None):
         super().__init__()
         factor = copy + 1 if isinstance(copy, int) else 2
+        factor *= 1 if other is None else 10
         self.stages = nn.ModuleList([Stage(FIRST * factor), Stage(SECOND * factor)])
 
     def kinds(self):
@@ -121,6 +127,54 @@ ROWS = [
     (TaskNorm, {"groups": [["a", "b"]]}, TWO, NORM, [4, 2, 2, 2, 1, 1], "one group: norms are shared"),
     (PreferenceConditioned, {}, TWO, PLAIN, [4, 4, 4, 2], "Ruchte and Grabocka 2021 with G = B = 0, each [2, tasks]"),
     (RotoGrad, {}, TWO, PLAIN, [4, 2], "Javaloy and Valera 2022 with R = I"),
+    (
+        OwnEncoders,
+        {"encoders": {"b": "mlp"}},
+        TWO,
+        {"a": [[5.0, 1.0], [4.0]], "b": [[50.0, 10.0], [400.0]]},
+        [],
+        "b's chain is 10 times as much at either stage, and a alone runs the other",
+    ),
+    (
+        OwnEncoders,
+        {"encoders": {"b": "mlp"}, "beside": True},
+        TWO,
+        {"a": [[5.0, 1.0], [4.0]], "b": [[50.0, 10.0], [4.0, 400.0]]},
+        [4, 2],
+        "[shared ; own] at the last stage",
+    ),
+    (
+        SharedPrivate,
+        {"adversarial": 0.0},
+        {"a": (0, -1), "b": (0, -1)},
+        {"a": [[5.0, 1.0, 10.0, 2.0], [4.0, 16.0]], "b": [[5.0, 1.0, 10.0, 2.0], [4.0, 16.0]]},
+        [4, 2],
+        "Liu et al. 2017, [s ; p]; a private chain is 2 times as much at either stage",
+    ),
+    (
+        PadNet,
+        {"channels": 3, "kernel": 1},
+        TWO,
+        {"a": [[5.0, 1.0]], "b": [[5.0, 1.0]]},
+        [4, 2, 3, 3, 3, 3],
+        "Xu et al. 2018: each f_j = 3 weights and 3 biases; the last stage: tests/sharing/test_pad_net.py",
+    ),
+    (
+        JointManyTask,
+        {},
+        EARLY,
+        {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0]]},
+        [4],
+        "Hashimoto et al. 2017 at its start, P = E = 0: hard; others: tests/sharing/test_joint_many_task.py",
+    ),
+    (
+        AITM,
+        {},
+        TWO,
+        {"a": [[5.0, 1.0], [4.0]]},
+        [4, 2],
+        "Xi et al. 2021, z_1 = q_1; b's z_2: tests/sharing/test_aitm.py",
+    ),
     (Independent, {}, TWO, {"a": [[5.0, 1.0], [4.0]], "b": [[5.0, 1.0], [4.0]]}, [], "a chain for every task"),
     (Independent, {"initialisation": "own"}, EARLY, {"a": [[10, 2], [16]], "b": [[10, 2]]}, [], "copies by name"),
     (Hard, {"split": 1, "initialisation": "own"}, TWO, {"a": [[5, 1], [8]], "b": [[5, 1], [8]]}, [4], "tails by name"),

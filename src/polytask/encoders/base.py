@@ -1,7 +1,7 @@
 """What every encoder is: one modality in, a chain of stages out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -38,6 +38,13 @@ class Encoder(nn.Module, ABC):
         """The encoder with these settings as a choice, to be built later."""
         return choose(cls, **settings)
 
+    @staticmethod
+    def catalogue() -> "Mapping[str, type[Encoder]]":
+        """Every encoder by its name, for those that have one among their settings."""
+        from polytask.encoders import ENCODERS  # only there once all of them are
+
+        return ENCODERS
+
     def forward(self, inputs: Inputs) -> list[Feature]:
         """The feature after each stage."""
         return run_stages(self.stages, inputs)
@@ -47,11 +54,12 @@ class Encoder(nn.Module, ABC):
 
         Found by running it once on made-up rows, in evaluation, so that nothing is drawn and no statistic moves.
         """
-        was_training = self.training
+        modes = [(module, module.training) for module in self.modules()]
         device = next((p.device for p in self.parameters()), None)
         with torch.no_grad():
             features = self.eval()({name: values.to(device) for name, values in self.spec.example().items()})
-        self.train(was_training)
+        for module, mode in modes:
+            module.training = mode
         return tuple(KINDS[feature.values.ndim] for feature in features)
 
 

@@ -12,6 +12,7 @@ from polytask.errors import ConfigError, nearest
 from polytask.experiment.choices import CATALOGUES, DataSettings, Experiment
 from polytask.experiment.notices import to_stderr
 from polytask.experiment.run import run
+from polytask.model import read_regularizers
 from polytask.runs import Run
 from polytask.tasks import Task
 from polytask.train import Training
@@ -25,6 +26,7 @@ def fit(
     sharing: Any = "hard",
     balancer: Any = "sum",
     agenda: Any = "joint",
+    regularizers: Sequence[Any] = (),
     gradients: Engine | None = None,
     split: SplitSettings | Mapping[str, Any] | None = None,
     preprocess: PreprocessSettings | Mapping[str, Any] | None = None,
@@ -47,6 +49,7 @@ def fit(
         sharing: who runs which stage with whom, written likewise.
         balancer: who yields when tasks disagree, written likewise.
         agenda: which tasks train at which step, written likewise.
+        regularizers: a list of penalties that relate the tasks' heads and outputs, each written likewise.
         gradients: the gradient engine's settings.
         split: which rows train, validate, test: `SplitSettings`, or a dict of them.
         preprocess: how inputs are prepared: `PreprocessSettings`, or a dict of them.
@@ -72,6 +75,7 @@ def fit(
         sharing=sharing,
         balancer=balancer,
         agenda=agenda,
+        regularizers=regularizers,
         gradients=gradients,
         split=split,
         preprocess=preprocess,
@@ -101,6 +105,7 @@ def experiment_from(
     sharing: Any = "hard",
     balancer: Any = "sum",
     agenda: Any = "joint",
+    regularizers: Sequence[Any] = (),
     gradients: Engine | None = None,
     split: SplitSettings | Mapping[str, Any] | None = None,
     preprocess: PreprocessSettings | Mapping[str, Any] | None = None,
@@ -145,6 +150,7 @@ def experiment_from(
         gradients=gradients or Engine(),
         train=build(Training, train),
         seed=seed,
+        regularizers=read_regularizers(regularizers),
         **choices,
     )
 

@@ -9,7 +9,8 @@ from polytask.config import Choice, Source, as_choice, build, name_of, plain, wr
 from polytask.data import PreprocessSettings, SplitSettings
 from polytask.encoders import ENCODERS, Encoder
 from polytask.errors import ConfigError, nearest
-from polytask.model import written_tasks
+from polytask.model import read_regularizers, written_tasks
+from polytask.regularizers import REGULARIZERS, Regularizer
 from polytask.sharing import SHARINGS, Sharing
 from polytask.tasks import TASKS, Task
 from polytask.train import AGENDAS, Agenda, Training, check_balancer
@@ -56,6 +57,7 @@ class Experiment:
         agenda: which tasks train at which step.
         train: the training loop's settings.
         seed: of initial weights, order of rows, dropout (the split has a seed of its own).
+        regularizers: penalties that relate the tasks' heads and outputs, under any sharing.
 
     Raises:
         ConfigError: no task, or two of one name; a balancer beside an optimiser that stands in its place.
@@ -70,6 +72,7 @@ class Experiment:
     agenda: Choice[Agenda] = field(default_factory=lambda: Choice(AGENDAS["joint"]))
     train: Training = field(default_factory=Training)
     seed: int = 0
+    regularizers: tuple[Choice[Regularizer], ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
@@ -114,7 +117,7 @@ class Experiment:
         Raises:
             ConfigError: an unknown key or wrong value; names its line, and the nearest known one.
         """
-        known = {"data", "tasks", "encoder", "sharing", "balancer", "gradients", "agenda", "train", "seed"}
+        known = {*CATALOGUES, *SECTIONS, "tasks", "regularizers", "seed"}
         for key in values:
             if key not in known:
                 inner = {f.name: f"{name}.{f.name}" for name, of in SECTIONS.items() for f in fields(of)}
@@ -129,6 +132,8 @@ class Experiment:
         for name, catalogue in CATALOGUES.items():
             if values.get(name) is not None:
                 found[name] = as_choice(values[name], catalogue, name, source, (name,))
+        if values.get("regularizers") is not None:
+            found["regularizers"] = read_regularizers(values["regularizers"], source)
         if "seed" in values:
             found["seed"] = values["seed"]
         return cls(**found)
@@ -145,6 +150,8 @@ class Experiment:
         for name, choice in choices.items():
             if choice is not None:
                 values[name] = written(choice, CATALOGUES[name], name)
+        if self.regularizers:
+            values["regularizers"] = [written(choice, REGULARIZERS, "regularizer") for choice in self.regularizers]
         return values | {"gradients": plain(self.gradients), "train": plain(self.train), "seed": self.seed}
 
 

@@ -30,7 +30,8 @@ def tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Sourc
         if dropped:
             say(f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there")
     say("tasks: " + "; ".join(_task(task, prepared) for task in prepared.blueprint.tasks))
-    for sentence in (*_columns(experiment, prepared, sources), *_without_effect(experiment, prepared)):
+    apart = _apart(experiment, sources)
+    for sentence in (*_columns(experiment, prepared, sources), *apart, *_without_effect(experiment, prepared)):
         say(sentence)
     for finding in prepared.findings:
         say(f"warning: {finding.text}; {finding.remedy}")
@@ -56,6 +57,16 @@ def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, S
     shown = [f"{name}: {kind}" for name, kind in unread.items() if name not in experiment.data.ignore]
     if shown and experiment.data.inputs is None:
         yield f"left out, of a kind that is no input yet ({_listed(shown)}); see data.kinds and data.ignore"
+
+
+def _apart(experiment: Experiment, sources: Mapping[str, Source]) -> Iterator[str]:
+    """The regularizers that compare tasks' outputs where no step has the same rows for two tasks."""
+    if experiment.agenda.constructor.balances and any(len(source.tasks) > 1 for source in sources.values()):
+        return
+    for choice in experiment.regularizers:
+        if choice.constructor.compares_outputs:
+            name = choice.constructor.name
+            yield f"warning: regularizer {name} has no effect: no step trains two tasks on the same rows"
 
 
 def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]:

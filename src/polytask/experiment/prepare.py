@@ -96,6 +96,7 @@ def make_blueprint(
         sharing=experiment.sharing,
         spec=spec,
         seed=experiment.seed,
+        regularizers=experiment.regularizers,
     )
     try:
         model = blueprint.build()
@@ -149,7 +150,8 @@ def read_splits(path: Path) -> dict[str, Split]:
 def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
     """The papers of all that was chosen."""
     classes: list[Any] = [type(task) for task in experiment.tasks]
-    classes += [blueprint.encoder.constructor, experiment.sharing.constructor, *constructors(experiment.balancer)]
+    chosen: list[Choice[Any]] = [blueprint.encoder, experiment.sharing, *experiment.regularizers, experiment.balancer]
+    classes += [cls for choice in chosen for cls in constructors(choice)]
     classes.append(optimizer_class(experiment.train))
     keys = [key for cls in classes if (key := getattr(cls, "paper", None))]
     data = experiment.data
@@ -157,7 +159,7 @@ def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
         keys.append("holzmuller2024")
     if blueprint.encoder.settings.get("numbers", "linear") != "linear":
         keys.append("gorishniy2022")
-    if blueprint.sharing.settings.get("distance") == "trace":
+    if experiment.sharing.settings.get("distance") == "trace":
         keys.append("yang2017")
     if data.split.stratify and not (data.split.by_time or data.split.column):
         keys.append("sechidis2011")

@@ -16,6 +16,7 @@ from polytask.papers import (
     sharing_conditioning,
     sharing_mixing,
     sharing_mixtures,
+    sharing_order,
     statistics,
 )
 from polytask.papers.reference import Reference
@@ -31,6 +32,7 @@ TABLES = (
     sharing_mixtures,
     sharing_mixing,
     sharing_conditioning,
+    sharing_order,
     statistics,
 )
 

@@ -157,7 +157,7 @@ def lines(
         "name:O", scale=alt.Scale(domain=names, range=[2.5 if name in strong else 1.4 for name in names]), legend=None
     )
     scale = alt.Scale(domain=list(epochs), zero=False, nice=False)
-    epoch = alt.X("epoch:Q", title="epoch", scale=scale).axis(values=epoch_ticks(*epochs), grid=False)
+    epoch = alt.X("epoch:Q", title="epoch", scale=scale).axis(values=epoch_ticks(*epochs), format="d", grid=False)
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False)
     vertical = alt.Y("mean:Q", title=title, scale=scale)
     vertical = vertical.axis(values=log_ticks(*log), format="~g") if log else vertical.axis(tickCount=5)

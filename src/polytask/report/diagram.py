@@ -222,11 +222,11 @@ def shortened(text: str, most: int = LETTERS) -> str:
 
     Example:
         >>> shortened("levels.0.experts.price.1"), shortened("trunk.0")
-        ('levels…price.1', 'trunk.0')
+        ('leve…s.price.1', 'trunk.0')
     """
     if len(text) <= most:
         return text
-    start = (most - 1) // 2
+    start = (most - 1) // 3
     return f"{text[:start]}…{text[start + 1 - most :]}"
 
 

@@ -19,7 +19,8 @@ class Node:
         bytes: that its parameters take.
         shape: of its output for one row; None where it gives none.
         calls: how often one forward for all tasks runs it.
-        tasks: whose gradients reach it, in order: several share it, one owns it.
+        tasks: whose gradients reach it, in order: several share it, one owns it. Of what takes part in no output, those
+            whose own it is.
     """
 
     name: str

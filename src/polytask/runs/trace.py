@@ -55,6 +55,8 @@ class _Trace:
                 if id(parameter) not in self.owner:
                     self.owner[id(parameter)] = name
                     self.held[name].append(parameter)
+        # Of a task's own parts, some take no part in its output: a head that only its loss in training has.
+        self.declared = {task: {self.owner[id(p)] for p in model.task_parameters(task)} for task in model.tasks}
         self.calls: dict[str, int] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.marks: dict[GradNode, str] = {}
@@ -182,6 +184,8 @@ class _Trace:
         edges: set[tuple[str, str]],
     ) -> Node:
         held = self.held.get(name, [])
+        is_reached = any(name in found for found in reached.values())
+        whose = reached if is_reached else self.declared
         after = closure([name], edges)
         part = self.parts.get(name)
         stage = None if part is None else self.stages.get(id(part))
@@ -195,7 +199,7 @@ class _Trace:
             bytes=sum(p.numel() * p.element_size() for p in held),
             shape=shapes.get(name),
             calls=self.calls.get(name, 0),
-            tasks=tuple(t for t in reached if (name in reached[t] if held else f"tasks.{t}" in after)),
+            tasks=tuple(t for t in reached if (name in whose[t] if held else f"tasks.{t}" in after)),
         )
 
 
@@ -222,7 +226,9 @@ def parts_of(model: Model, stages: Mapping[int, int]) -> dict[str, Part]:
             elif is_part or next(child.parameters(), None) is not None:
                 found[f"{place}.{name}"] = child
 
-    look(model.sharing, "sharing")
+    for name, child in model.named_children():
+        if child is not model.heads:
+            look(child, name)
     return found | {f"heads.{name}": head for name, head in model.heads.items()}
 
 

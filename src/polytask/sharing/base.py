@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polytask.config import choose
-from polytask.feature import Feature, Inputs, MakeEncoder
+from polytask.feature import Feature, Inputs, MakeEncoder, OutputSpec
 from polytask.sharing.record import Record
 
 #: Stands in a task's list of features where a scheme has nothing to give and the task's head reads nothing.
@@ -36,6 +36,8 @@ class Sharing(nn.Module, ABC):
     widths: Sequence[int]
     #: `TheSharing.with_(**settings)`: a choice, to be built later.
     with_: ClassVar[Any] = classmethod(choose)
+    #: What the losses of initial predictions weigh (see `initial_features`); 0: there are none.
+    initial_weight: float = 0.0
     #: When to use it, in a line.
     use_when: ClassVar[str] = ""
     #: Whether every training step has a preference among the tasks that the balancer has to follow.
@@ -99,6 +101,36 @@ class Sharing(nn.Module, ABC):
         The step adds them to the tasks' losses: where it has several forwards, the mean of each name over those that
         gave it.
         """
+        return {}
+
+    def initial_features(self) -> Mapping[str, list[Feature]]:
+        """Of the last forward in training: task -> the features that a second head of the task predicts from.
+
+        Asked where `initial_weight` is above 0. The second head is as the first, its loss added to the task's.
+        """
+        return {}
+
+    def outputs_read_by(self, task: str) -> tuple[str, ...]:
+        """The tasks whose heads' outputs this one's features are made of, those that they read in turn included.
+
+        Where there are any, `forward` takes a third argument that asks for them, a `HeadOutput`; their heads then count
+        as shared.
+        """
+        return ()
+
+    @classmethod
+    def encoder_alone(cls, settings: Mapping[str, Any], task: str) -> Any:
+        """The encoder that this task has to itself under these settings of the scheme; None: the model's.
+
+        A study trains the task's single-task twin with it.
+        """
+        return None
+
+    def expect_outputs(self, outputs: Mapping[str, OutputSpec]) -> None:
+        """Told once, before the first forward, what each task's head gives for a row."""
+
+    def output_penalties(self, outputs: Mapping[str, Float[Tensor, "batch ..."]]) -> dict[str, Float[Tensor, ""]]:
+        """Losses of the scheme on what the heads gave in a training forward, for the tasks in it: as `penalties`."""
         return {}
 
     def records(self) -> dict[str, Record]:

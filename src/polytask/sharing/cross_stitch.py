@@ -59,7 +59,7 @@ class CrossStitch(Sharing):
         tasks: task -> the stages its head reads.
         generator: as for every `Sharing`.
         stages: behind which stages there are units (0 the first, -1 the last); all where not given.
-        per_channel: whether each channel has numbers of its own.
+        per_channel: whether each channel has numbers of its own, as in the published codes.
         diagonal: A[t, t] at the start, in [0, 1]; others are (1 - diagonal) / (T - 1), so that A's rows sum to 1.
         unit_rate: how many times as fast as all other weights A learns, > 0.
         initialisation: "equal": all chains start from the same weights; "own": each from draws of its own.

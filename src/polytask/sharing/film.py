@@ -26,9 +26,7 @@ class Modulation(nn.Module):
         feature: Feature = stage(source)
         values = feature.values
         gain, shift = along_channels(self.gain, values), along_channels(self.shift, values)
-        return feature._replace(
-            values=(1 + along_channels(self.gain, values)) * values + along_channels(self.shift, values)
-        )
+        return feature._replace(values=(1 + gain) * values + shift)
 
 
 class FiLM(Sharing):

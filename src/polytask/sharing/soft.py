@@ -25,8 +25,8 @@ FLOOR = 1e-3
 class Soft(Sharing):
     """Every task has a chain of its own, and the loss has a term that draws their weights together, stage by stage.
 
-    w^t_l being all trainable parameters of task t's stage l as one vector of n_l coordinates, and m_l their mean over
-    tasks, the penalty is Σ_l weight_l R_l with
+    w^t_l being the parameters of task t's stage l as one vector of n_l coordinates, without those that are frozen, and
+    m_l their mean over tasks, the penalty is Σ_l weight_l R_l with
 
     - "l2": R_l = 1/n_l Σ_t ‖w^t_l - m_l‖² = 1/(T n_l) Σ_(i<j) ‖w^i_l - w^j_l‖²,
     - "trace": R_l = ‖[w^1_l … w^T_l]‖_*, the sum of the singular values: few directions are to explain all tasks.
@@ -106,10 +106,9 @@ class Soft(Sharing):
     def penalties(self) -> dict[str, Float[Tensor, ""]]:
         """The part of each task of the last forward."""
         parts: dict[str, Tensor] = {}
-        for stage, members in self._stages_of_several():
+        for stage, members, vectors in self._stages_of_several():
             if self.weights[stage] == 0 or not any(task in self._present for task in members):
                 continue
-            vectors = [self._vector(task, stage) for task in members]
             directions = DIRECTIONS[self.distance](torch.stack([vector.detach() for vector in vectors]))
             for task, vector, direction in zip(members, vectors, directions, strict=True):
                 if task in self._present:
@@ -121,23 +120,20 @@ class Soft(Sharing):
     def records(self) -> dict[str, Record]:
         """How far the tasks are apart: the root of the mean squared difference of their weights, stage by stage."""
         found = {}
-        for stage, members in self._stages_of_several():
-            with torch.no_grad():
-                rows = torch.stack([self._vector(task, stage) for task in members])
-                values = [(rows - row).square().mean(dim=1).sqrt().tolist() for row in rows]
+        for stage, members, vectors in self._stages_of_several():
+            rows = torch.stack([vector.detach() for vector in vectors])
+            values = [(rows - row).square().mean(dim=1).sqrt().tolist() for row in rows]
             found[f"distance between tasks at stage {stage}"] = Record("amounts", members, members, values)
         return found
 
-    def _stages_of_several(self) -> Iterator[tuple[int, list[str]]]:
-        """The stages that at least two tasks have and that have weights, with these tasks."""
+    def _stages_of_several(self) -> Iterator[tuple[int, list[str], list[Float[Tensor, " coordinates"]]]]:
+        """The stages that at least two tasks have, with these tasks and each one's weights, where all of them train."""
         for stage in range(len(self.widths)):
             members = [task for task in self.tasks if self.depth(task) > stage]
-            if len(members) > 1 and any(p.requires_grad for p in self._chain(members[0])[stage].parameters()):
-                yield stage, members
-
-    def _vector(self, task: str, stage: int) -> Float[Tensor, " coordinates"]:
-        parameters = self._chain(task)[stage].parameters()
-        return torch.cat([p.flatten() for p in parameters if p.requires_grad])
+            columns = zip(*(self._chain(task)[stage].parameters() for task in members), strict=True)
+            trained = [column for column in columns if all(p.requires_grad for p in column)]
+            if len(members) > 1 and trained:
+                yield stage, members, [torch.cat([p.flatten() for p in row]) for row in zip(*trained, strict=True)]
 
     def _chain(self, task: str) -> nn.ModuleList:
         return cast(nn.ModuleList, self.chains[f"task_{task}"])

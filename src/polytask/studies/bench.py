@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from polytask.data import encode_targets, fit_task
 from polytask.experiment import CATALOGUES, Experiment, run, without_path
+from polytask.regularizers import REGULARIZERS
 from polytask.runs import RunFolder
 from polytask.studies.baselines import Rows, fit_baseline
 from polytask.studies.data import StudyData, View
@@ -24,7 +25,7 @@ from polytask.tasks import TASKS
 from polytask.train import Progress
 
 #: What users may add members to.
-EXTENSIBLE: dict[str, dict[str, type[Any]]] = {**CATALOGUES, "task": TASKS}
+EXTENSIBLE: dict[str, dict[str, type[Any]]] = {**CATALOGUES, "task": TASKS, "regularizer": REGULARIZERS}
 
 
 class Telling(Progress):

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polytask.balance import BALANCERS, Balancer
-from polytask.config import Choice, Source, as_choice, name_of, plain
+from polytask.config import Choice, Source, as_choice, name_of, plain, written
 from polytask.errors import ConfigError, nearest
 from polytask.experiment import CATALOGUES, Experiment, first_difference
+from polytask.model import read_regularizers
+from polytask.regularizers import REGULARIZERS
 from polytask.studies.names import slug
 
 #: Keys of an experiment's data that candidates have in common: they say which rows there are, and which of them judge.
 COMMON = ("path", "split", "kinds")
 #: What an override may change, or is told that it may not.
-KEYS = ("data", "tasks", "encoder", "sharing", "balancer", "gradients", "agenda", "train", "seed")
+KEYS = ("data", "tasks", "encoder", "sharing", "regularizers", "balancer", "gradients", "agenda", "train", "seed")
 
 
 def read_candidates(
@@ -57,11 +59,14 @@ def name_of_overrides(overrides: Mapping[str, Any], experiment: Experiment) -> s
     if not overrides:
         return name_of(experiment.balancer, BALANCERS, "balancer")
     if set(overrides) == {"balancer"}:
-        return _choice_text(overrides["balancer"], "balancer")
+        return _choice_text(as_choice(overrides["balancer"], BALANCERS, "balancer"), BALANCERS, "balancer")
     parts = []
     for key, value in overrides.items():
         if key in CATALOGUES:
-            parts.append(f"{key}={_choice_text(value, key)}")
+            parts.append(f"{key}={_choice_text(as_choice(value, CATALOGUES[key], key), CATALOGUES[key], key)}")
+        elif key == "regularizers" and value is not None:
+            texts = [_choice_text(choice, REGULARIZERS, "regularizer") for choice in read_regularizers(value)]
+            parts.append(f"{key}={' + '.join(texts) or 'none'}")
         elif isinstance(value, Mapping):
             parts += [f"{inner}={item}" for inner, item in value.items()]
         else:
@@ -120,6 +125,9 @@ def _written(overrides: Mapping[str, Any], name: str) -> dict[str, Any]:
         if key in CATALOGUES and not isinstance(value, str | Mapping):
             choice = as_choice(value, CATALOGUES[key], f"candidate {name!r}: {key}")
             value = {name_of(choice, CATALOGUES[key], key): plain(choice.settings)}
+        elif key == "regularizers" and value is not None:
+            chosen = read_regularizers(value, Source(f"candidate {name!r}"))
+            value = [written(choice, REGULARIZERS, "regularizer") for choice in chosen]
         found[key] = value
     return found
 
@@ -177,9 +185,8 @@ def _check_different(found: Mapping[str, tuple[Experiment, Any]]) -> None:
                 raise ConfigError(f"candidates {other!r} and {name!r} would share a folder; rename one")
 
 
-def _choice_text(value: Any, what: str) -> str:
-    choice = as_choice(value, CATALOGUES[what], what)
-    name = name_of(choice, CATALOGUES[what], what)
-    inner = {k: _choice_text(v, what) if isinstance(v, Choice) else v for k, v in choice.settings.items()}
+def _choice_text(choice: Choice[Any], catalogue: Mapping[str, type[Any]], what: str) -> str:
+    name = name_of(choice, catalogue, what)
+    inner = {k: _choice_text(v, catalogue, what) if isinstance(v, Choice) else v for k, v in choice.settings.items()}
     settings = ", ".join(f"{key}={item}" for key, item in inner.items())
     return f"{name}({settings})" if settings else name

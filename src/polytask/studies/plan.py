@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from polytask.balance import BALANCERS
-from polytask.config import Choice, build, plain
+from polytask.config import Choice, as_choice, build, plain
+from polytask.encoders import ENCODERS
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment import Experiment, Source, input_columns, without_path
 from polytask.sharing import SHARINGS
@@ -171,10 +172,13 @@ def twin_of(experiment: Experiment, task: Task, data: StudyData) -> Experiment:
     largest = max(len(part.rows("train")) for part in data.splits[0].values())
     train = experiment.train
     stopping = replace(train.early_stopping, by="mean", per_task=False)
+    alone = experiment.sharing.constructor.encoder_alone(experiment.sharing.settings, task.name)
     return replace(
         experiment,
         tasks=(replace(own, after=()),),
+        encoder=experiment.encoder if alone is None else as_choice(alone, ENCODERS, "encoder"),
         sharing=Choice(SHARINGS["hard"]),
+        regularizers=(),
         balancer=Choice(BALANCERS["sum"]),
         agenda=Choice(AGENDAS["joint"]),
         gradients=type(experiment.gradients)(),

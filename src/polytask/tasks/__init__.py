@@ -1,6 +1,6 @@
 """What is predicted: target, head, loss, decoding and metrics of one kind of task in one file each."""
 
-from polytask.tasks.base import Fitted, Metric, Task, VectorHead
+from polytask.tasks.base import Fitted, Metric, Task, VectorHead, in_full_precision
 from polytask.tasks.classification import Classification
 from polytask.tasks.multilabel import Multilabel
 from polytask.tasks.ordinal import Ordinal
@@ -27,4 +27,5 @@ __all__ = [
     "Similarity",
     "Task",
     "VectorHead",
+    "in_full_precision",
 ]

@@ -9,14 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from polytask.feature import Feature
+from polytask.feature import Feature, OutputSpec
 
 #: What a task learnt from its training rows: JSON values only.
 Fitted = dict[str, Any]
@@ -75,6 +75,8 @@ class Task(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     #: Whether its loss counts pairs of rows: a batch with labels may then have none, and the step leaves the task out.
     uses_pairs: ClassVar[bool] = False
+    #: How its outputs become probabilities (see `OutputSpec`); "identity": they are none.
+    link: ClassVar[Literal["softmax", "sigmoid", "identity"]] = "identity"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -161,6 +163,11 @@ class Task(ABC):
             fitted: what `fit` returned.
             widths: channels after each stage.
         """
+
+    def output_spec(self, fitted: Fitted) -> OutputSpec:
+        """What its head gives for a row."""
+        classes = tuple(str(name) for name in fitted.get("classes", ()))
+        return OutputSpec(tuple(self.constant(fitted, 1).shape[1:]), self.link, classes)
 
     @abstractmethod
     def loss(

@@ -94,6 +94,7 @@ class Classification(Task):
     label_smoothing: float = 0.0
 
     kind: ClassVar[str] = "classification"
+    link: ClassVar[Literal["softmax", "sigmoid", "identity"]] = "softmax"
     metrics: ClassVar[tuple[Metric, ...]] = (*BINARY, SEVERAL[2], SEVERAL[3])
 
     def __post_init__(self) -> None:

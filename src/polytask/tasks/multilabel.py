@@ -91,6 +91,7 @@ class Multilabel(Task):
     class_weight: Literal["balanced"] | None = None
 
     kind: ClassVar[str] = "multilabel"
+    link: ClassVar[Literal["softmax", "sigmoid", "identity"]] = "sigmoid"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("macro_roc_auc", macro_roc_auc),
         Metric("micro_f1", micro_f1),

@@ -89,6 +89,7 @@ class Ordinal(Task):
     class_weight: Literal["balanced"] | None = None
 
     kind: ClassVar[str] = "ordinal"
+    link: ClassVar[Literal["softmax", "sigmoid", "identity"]] = "sigmoid"
     paper: ClassVar[str] = "cao2020"
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("quadratic_kappa", on_present(_kappa)),

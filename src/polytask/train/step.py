@@ -1,7 +1,6 @@
 """One training step: the definition of multi-task training here. Read this first."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from polytask.tasks import Task
 from polytask.train.agenda import Step
 from polytask.train.task_optimizer import TaskOptimizer
 
-Autocast = Callable[[], AbstractContextManager[object]]
+Autocast = Callable[[], Any]
 
 
 def task_losses(
@@ -26,10 +25,10 @@ def task_losses(
             continue
         with autocast():
             outputs = model(batch.inputs, present)
-        for name, penalty in model.sharing.penalties().items():
+        for name, penalty in model.penalties().items():
             penalties.setdefault(name, []).append(penalty)
         for name in present:
-            total, count = tasks[name].loss(outputs[name], batch.targets[name], batch.present[name], batch.weight[name])
+            total, count = model.loss(tasks[name], outputs[name], batch)
             if not tasks[name].uses_pairs or count > 0:  # only pairs wait for the device to say how many there are
                 sums[name] = total, count
     # Of several processes, each has a share of every mean: the sum over its rows ÷ the labels of all.
