@@ -44,19 +44,21 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/toy_problem.py
 	$(MAKE) bench-peers
 
-# The newest LibMTL and TorchJD live beside polytask in an environment of their own. LibMTL asks for torchvision, which
-# it does not need here: it is installed without what it asks for (numpy and scipy are there).
+# LibMTL, TorchJD and torch-rechub live beside polytask in an environment of their own. LibMTL asks for torchvision,
+# which it does not need here: it and torch-rechub are installed without what they ask for (all but tqdm is there), so
+# that nothing pulls another build of torch.
 $(PEERS_STAMP): pyproject.toml constraints.txt
 	test -x $(PEERS)/python || $(PYTHON) -m venv .venv-peers
 	$(PEERS)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(PEERS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(PEERS)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --upgrade "torchjd[full]"
-	$(PEERS)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade LibMTL
+	$(PEERS)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade LibMTL torch-rechub==0.9.0 tqdm
 	touch $(PEERS_STAMP)
 
 bench-peers: $(PEERS_STAMP)
 	$(PEERS)/python benchmarks/step_cost.py
 	$(PEERS)/python benchmarks/step_memory.py
+	$(PEERS)/python benchmarks/sharing_cost.py
 	$(MAKE) results
 
 # benchmarks/RESULTS.md, from benchmarks/results/*.json.

@@ -11,9 +11,10 @@ weights, which scales heads too). Its NashMTL has no weighting, so it is there w
 """
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import torch
@@ -25,10 +26,10 @@ from stands import Entry, Setup, Stand
 PACKAGES = {"libmtl": "LibMTL", "torchjd": "torchjd"}
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Mapping[str, str] = MappingProxyType(PACKAGES)) -> dict[str, str]:
     """Those of the peers that are installed."""
     found = {}
-    for label, package in PACKAGES.items():
+    for label, package in packages.items():
         try:
             found[label] = version(package)
         except PackageNotFoundError:
@@ -45,8 +46,8 @@ def entries() -> list[Entry]:
     ]
 
 
-def missing() -> list[str]:
-    return sorted(set(PACKAGES) - set(versions()))
+def missing(packages: Mapping[str, str] = MappingProxyType(PACKAGES)) -> list[str]:
+    return sorted(set(packages) - set(versions(packages)))
 
 
 def import_libmtl() -> ModuleType:

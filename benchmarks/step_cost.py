@@ -19,7 +19,7 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +55,8 @@ def measure(setup: Setup, rounds: int, quick: bool = False) -> list[dict[str, An
     batches_of(setup)
     stands = {entry: entry.make(setup) for entry in entries_of(setup, quick)}
     agreement = first_steps(stands)
-    counts = {entry: steps_a_round(entry, stand) for entry, stand in stands.items()}
-    times: dict[Entry, list[float]] = {entry: [] for entry in stands}
-    for _ in range(rounds):
-        for entry, stand in stands.items():
-            found = [seconds_of(stand) for _ in range(counts[entry])]
-            times[entry].append(statistics.mean(found) if entry.cycle > 1 else statistics.median(found))
-    plain = statistics.median(times[PLAIN[0]])
+    times = timed(stands, rounds)
+    plain = times[PLAIN[0]]
     return [
         {
             "implementation": entry.implementation,
@@ -70,12 +65,23 @@ def measure(setup: Setup, rounds: int, quick: bool = False) -> list[dict[str, An
             "model": setup.model,
             "tasks": setup.tasks,
             "batch": setup.rows,
-            "milliseconds": round(1000 * statistics.median(found), 3),
-            "times_sum": round(statistics.median(found) / plain, 3),
+            "milliseconds": round(1000 * seconds, 3),
+            "times_sum": round(seconds / plain, 3),
             **agreement[entry],
         }
-        for entry, found in times.items()
+        for entry, seconds in times.items()
     ]
+
+
+def timed(stands: Mapping[Entry, Stand], rounds: int) -> dict[Entry, float]:
+    """The seconds of each stand's step, by medians over the rounds; they are stepped in turn."""
+    counts = {entry: steps_a_round(entry, stand) for entry, stand in stands.items()}
+    times: dict[Entry, list[float]] = {entry: [] for entry in stands}
+    for _ in range(rounds):
+        for entry, stand in stands.items():
+            found = [seconds_of(stand) for _ in range(counts[entry])]
+            times[entry].append(statistics.mean(found) if entry.cycle > 1 else statistics.median(found))
+    return {entry: statistics.median(found) for entry, found in times.items()}
 
 
 def seconds_of(stand: Stand) -> float:

@@ -81,6 +81,35 @@ def step_cost(result: dict[str, Any]) -> list[str]:
     return parts
 
 
+def sharing_cost(result: dict[str, Any]) -> list[str]:
+    rows = [row for row in result["rows"] if row["kind"] == "step"]
+    everywhere = {row["model"] for row in rows if row["way"] == "default" and row["method"] != "hard"}
+    schemes = [row for row in rows if row["way"] == "default" and row["model"] in everywhere]
+    peers = [row for row in rows if row["way"] != "default" or row["method"] == "hard"]
+    parts = [
+        "Every scheme with default settings: a step, times hard sharing's (model, tasks):",
+        pivot(schemes, ("method",), ("model", "tasks"), "times_hard", max),
+        "Its parameters, times hard sharing's:",
+        pivot(schemes, ("method",), ("model", "tasks"), "parameters_times_hard", max),
+        "Parameters that serving one task takes:",
+        pivot(schemes, ("method",), ("model", "tasks"), "parameters_of_one_task", max),
+    ]
+    if any(row["implementation"] != "polytask" for row in rows):
+        parts += ["Beside the peers, milliseconds:"]
+        parts += [pivot(peers, ("method", "implementation", "way"), ("model", "tasks"), "milliseconds", max)]
+        parts += ["What is alike and what is not:\n\n```text\n" + "\n".join(result["peers"]).strip() + "\n```"]
+    if result["refused"]:
+        parts += ["What refuses a setup:", columns(result["refused"], "scheme", "way", "model", "sentence")]
+    experts = [row for row in result["rows"] if row["kind"] == "experts"]
+    keys = ("device", "layers", "experts", "width", "batch", "runs_together")
+    times = ("loop_milliseconds", "milliseconds", "times_loop")
+    return [
+        *parts,
+        "A mixture's experts as we run them, times a Python loop over them:",
+        columns(experts, *keys, *times),
+    ]
+
+
 def step_memory(result: dict[str, Any]) -> list[str]:
     keys = ("implementation", "way", "method", "megabytes", "times_sum", "above_start", "above_start_times_sum")
     return [columns(result["rows"], *keys)]
@@ -124,6 +153,7 @@ def every_row(result: dict[str, Any]) -> list[str]:
 
 MAIN_ROWS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "step_cost": step_cost,
+    "sharing_cost": sharing_cost,
     "step_memory": step_memory,
     "toy_problem": toy_problem,
     "solver_time": solver_time,

@@ -1,8 +1,9 @@
-"""Writes docs/methods.md, and the costs that `polytask list balancers` shows, from the catalogue and the benchmark.
+"""Writes docs/methods.md, and the costs that `polytask list` shows, from the catalogue and the benchmarks.
 
     python docs/write_methods.py
 
-What it says of a method stands in the method's class; costs are those of benchmarks/results/step_cost.json.
+What it says of a method stands in the method's class; costs of balancers are those of
+benchmarks/results/step_cost.json, costs of sharing schemes those of sharing_cost.json beside it.
 """
 
 import json
@@ -10,14 +11,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from polytask.catalogue import CATALOGUES, Entry, costs, entries
+from polytask.catalogue import CATALOGUES, Entry, costs, entries, sharing_costs
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "methods.md"
 COSTS = ROOT / "src" / "polytask" / "balance" / "costs.json"
 MEASURED = ROOT / "benchmarks" / "results" / "step_cost.json"
+SHARING_COSTS = ROOT / "src" / "polytask" / "sharing" / "costs.json"
+SHARING_MEASURED = ROOT / "benchmarks" / "results" / "sharing_cost.json"
 #: The rows of the benchmark that are shown.
 SHOWN = {"implementation": "polytask", "model": "mlp", "tasks": 8, "batch": 256}
+#: The encoders of the benchmarks, in words.
+MODELS = {"mlp": "an MLP", "mlp_bn": "an MLP with batch norm"}
 #: Ways of taking gradients that the settings of the engine choose; shown is how a method goes without them.
 SHORT_WAYS = ("representation", "every=10")
 #: A section's heading, and the module its methods are in.
@@ -31,9 +36,9 @@ SECTIONS = {
 }
 INTRODUCTION = """# Methods
 
-Every balancer, and the optimisers that take the place of one. This page is written by `docs/write_methods.py` from the
-classes themselves; `polytask list balancers` shows the first table, with `--json` all of it. [choosing.md](choosing.md)
-is a guide to them, [concepts.md](concepts.md) says what a balancer is.
+Every balancer, the optimisers that take the place of one, and every [sharing scheme](#sharing-schemes). This page is
+written by `docs/write_methods.py` from the classes themselves; `polytask list balancers` shows the first table, with
+`--json` all of it. [choosing.md](choosing.md) is a guide to them, [concepts.md](concepts.md) says what a balancer is.
 
 - **reads**: what it sees of a step beyond the tasks' names, which is its cost class. `losses` are there anyway; the
   `gramian` (inner products of the tasks' gradients) and the `jacobian` (these gradients) take a backward pass a task; a
@@ -59,6 +64,17 @@ is a guide to them, [concepts.md](concepts.md) says what a balancer is.
 """
 
 
+SHARINGS_INTRODUCTION = """## Sharing schemes
+
+Who runs which part of the encoder with whom; `polytask list sharings` shows this table, with `--json` all of it.
+
+- **× parameters**: the parameters of the whole model over those with `hard`.
+- **× hard**: the time of a training step over that of the same step with `hard`; the balancer is `sum`.
+
+{measured}
+"""
+
+
 def measured_costs(result: Mapping[str, Any]) -> dict[str, float]:
     """Method -> times `sum`, from the benchmark's rows of the shown kind, in the catalogue's order."""
     found = {
@@ -70,23 +86,73 @@ def measured_costs(result: Mapping[str, Any]) -> dict[str, float]:
     return {name: round(found[name], 2) for name in names if name in found}
 
 
-def measured_on(result: Mapping[str, Any]) -> str:
+def measured_sharing_costs(result: Mapping[str, Any] | None) -> dict[str, dict[str, float]]:
+    """Scheme -> "time" and "parameters", times those of `hard`, in the catalogue's order; empty without a benchmark."""
+    if result is None:
+        return {}
+    time, parameters = result["costs"]["times_hard"], result["costs"]["parameters_times_hard"]
+    return {
+        name: {"time": round(time[name], 2), "parameters": round(parameters[name], 2)}
+        for name in CATALOGUES["sharings"]
+        if name in time
+    }
+
+
+def measured_on(result: Mapping[str, Any], shown: Mapping[str, Any] = SHOWN) -> str:
     """What the costs were measured on, in words."""
     threads = "one thread" if result["threads"] == 1 else f"{result['threads']} threads"
     return (
-        f"an MLP, {SHOWN['tasks']} tasks, {SHOWN['batch']} rows, {threads} of {result['hardware']}, "
+        f"{MODELS[shown['model']]}, {shown['tasks']} tasks, {shown['batch']} rows, {threads} of {result['hardware']}, "
         f"torch {result['versions']['torch']}"
     )
 
 
-def page(result: Mapping[str, Any]) -> str:
+def page(result: Mapping[str, Any], sharing_result: Mapping[str, Any] | None) -> str:
     """The whole page."""
     methods = [entry for name in ("balancers", "optimizers") for entry in entries(name) if entry.traits]
     parts = [INTRODUCTION.format(measured=measured_on(result)), "## At a glance\n\n" + at_a_glance(methods)]
     for heading, module in SECTIONS.items():
         members = [entry for entry in methods if class_of(entry).__module__.startswith(module)]
         parts += [f"## {heading}\n", *(section(entry) for entry in members)]
-    return "\n".join(parts)
+    return "\n".join([*parts, *sharing_schemes(sharing_result)])
+
+
+def sharing_schemes(result: Mapping[str, Any] | None) -> list[str]:
+    """The table of all schemes, and what is true of each."""
+    empty = "An empty cell was not measured."
+    if result is None:
+        measured = "Not measured yet."
+    else:
+        where = measured_on(result, result["costs"])
+        others = "".join(f"; `{name}` on {MODELS[model]}" for name, model in result["costs"]["elsewhere"].items())
+        measured = (
+            f"Measured with default settings, or the few that a scheme cannot do without, on {where}{others}. {empty}"
+        )
+    schemes = entries("sharings")
+    lines = ["| scheme | × parameters | × hard | when to use it |", "| --- | ---: | ---: | --- |"]
+    for entry in schemes:
+        cells = (f"[`{entry.name}`](#{entry.name})", parameters(entry), cost(entry), entry.traits.use_when)
+        lines.append("| " + " | ".join(cells) + " |")
+    table = "\n".join(lines) + "\n"
+    return [SHARINGS_INTRODUCTION.format(measured=measured), table, *(scheme_section(entry) for entry in schemes)]
+
+
+def scheme_section(entry: Entry) -> str:
+    """What is true of one scheme."""
+    costs_text = f"× parameters: {parameters(entry) or 'not measured'}; × hard: {cost(entry) or 'not measured'}"
+    lines = [
+        f"### `{entry.name}`\n",
+        f"{entry.summary}.\n",
+        f"**When:** {entry.traits.use_when}\n",
+        f"- {costs_text}",
+        *settings_and_paper(entry),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def parameters(entry: Entry) -> str:
+    """How many times the parameters of `hard`; empty where it was not measured."""
+    return "" if entry.traits.parameters is None else f"{entry.traits.parameters:.2f}"
 
 
 def at_a_glance(methods: Iterable[Entry]) -> str:
@@ -112,13 +178,21 @@ def section(entry: Entry) -> str:
         f"- reads: {reads(entry)}; extra passes: {traits.extra_passes}; × sum: {cost(entry) or 'not measured'}",
         f"- weights: scale {traits.scales}, {like}; impartial: {'yes' if traits.is_impartial else 'no'}",
         f"- levels: {levels}; every=k: {traits.every}",
+        *settings_and_paper(entry),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def settings_and_paper(entry: Entry) -> list[str]:
+    """The last lines of a section."""
+    lines = []
     if entry.settings:
         lines.append("- settings: " + ", ".join(f"`{name}`" for name in entry.settings))
-    if traits.reference:
-        text = traits.reference
-        lines.append(f"- paper: {', '.join(text.authors)}: [{text.title}]({text.link}), {text.venue} {text.year}")
-    return "\n".join(lines) + "\n"
+    if entry.traits.reference:
+        text = entry.traits.reference
+        title = f"[{text.title}]({text.link})" if text.link else text.title
+        lines.append(f"- paper: {', '.join(text.authors)}: {title}, {text.venue} {text.year}")
+    return lines
 
 
 def reads(entry: Entry) -> str:
@@ -127,7 +201,7 @@ def reads(entry: Entry) -> str:
 
 
 def cost(entry: Entry) -> str:
-    """How many times the time of `sum`; empty where it was not measured."""
+    """How many times the time of `sum`, or of `hard`; empty where it was not measured."""
     return "" if entry.traits.cost is None else f"{entry.traits.cost:.2f}"
 
 
@@ -136,12 +210,19 @@ def class_of(entry: Entry) -> type:
     return CATALOGUES["balancers"].get(entry.name) or CATALOGUES["optimizers"][entry.name]
 
 
+def read(path: Path) -> dict[str, Any] | None:
+    """A benchmark's results; None where it has not been run."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
 def main() -> None:
-    """Writes both files."""
-    result = json.loads(MEASURED.read_text(encoding="utf-8"))
-    COSTS.write_text(json.dumps(measured_costs(result), indent=1) + "\n", encoding="utf-8")
+    """Writes all files."""
+    result, sharing_result = json.loads(MEASURED.read_text(encoding="utf-8")), read(SHARING_MEASURED)
+    for path, found in ((COSTS, measured_costs(result)), (SHARING_COSTS, measured_sharing_costs(sharing_result))):
+        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     costs.cache_clear()
-    PAGE.write_text(page(result), encoding="utf-8")
+    sharing_costs.cache_clear()
+    PAGE.write_text(page(result, sharing_result), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -122,3 +122,135 @@ def test_memory_of_the_plain_sum(script) -> None:
     parameters = 4 * (512 * 1024 + 1024 + 1024 * 512 + 512 + 32 * 513)
     assert 4 * parameters < start < 4.3 * parameters  # weights, gradients and two moments; batches
     assert start < peak < 1.5 * start
+
+
+def test_a_step_is_timed_under_every_scheme(script, monkeypatch, tmp_path) -> None:
+    from polytask.sharing import SHARINGS
+
+    sharing_cost, expert_layers = script("sharing_cost"), script("expert_layers")
+    monkeypatch.setattr(script("step_cost"), "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(expert_layers, "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "argv", ["sharing_cost.py", "--quick", "--out", str(tmp_path / "sharing_cost.json")])
+    sharing_cost.main()
+    result = json.loads((tmp_path / "sharing_cost.json").read_text(encoding="utf-8"))
+    assert set(result) >= KEYS
+    steps = [row for row in result["rows"] if row["kind"] == "step"]
+    ours = {row["method"]: row for row in steps if (row["implementation"], row["way"]) == ("polytask", "default")}
+    refused = {row["scheme"] for row in result["refused"] if row["way"] == "default"}
+    assert set(ours) | refused == set(SHARINGS)
+    assert set(ours) & refused == set()
+    assert all(row["sentence"] for row in result["refused"])
+    assert ours["hard"]["times_hard"] == ours["hard"]["parameters_times_hard"] == 1.0
+    trunk = 64 * 256 + 256 + 256 * 256 + 256
+    assert (ours["hard"]["parameters"], ours["hard"]["parameters_of_one_task"]) == (trunk + 2 * 257, trunk + 257)
+    assert ours["independent"]["parameters"] == 2 * ours["independent"]["parameters_of_one_task"] == 2 * (trunk + 257)
+    assert set(result["missing"]) == {"libmtl", "torch-rechub"} - set(result["versions"])
+    for row in steps:
+        if row["method"] == "hard":
+            assert row["parameters"] == ours["hard"]["parameters"], row["implementation"]
+    (experts,) = {row["experts"] for row in result["rows"] if row["kind"] == "experts"}
+    assert experts == 4
+    text = script("write_results").section("sharing_cost", result)
+    assert all(f"| {name} |" in text for name in SHARINGS)
+
+
+@pytest.mark.parametrize("model", ["mlp", "mlp_bn", "cnn", "pyramid", "pyramid64"])
+def test_peers_have_the_encoder_that_ours_is(script, model) -> None:
+    stands, peers = script("sharing_stands"), script("sharing_peers")
+    setup = stands.Setup(model, 2, 4)
+    encoder, plain = setup.encoder(setup.spec).eval(), peers.make_encoder(model).eval()
+    values = [value for name, value in encoder.state_dict().items()]
+    plain.load_state_dict(dict(zip(plain.state_dict(), values, strict=True)))
+    x = stands.batches_of(setup)[0][0]
+    assert torch.equal(encoder(setup.inputs(x))[-1].values, plain(x))
+
+
+def test_serving_a_task_takes_what_shows_in_its_output(script) -> None:
+    stands = script("sharing_stands")
+
+    class Parts(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read, self.times_zero, self.detached, self.unread, self.checked, self.kept = (
+                torch.nn.Parameter(torch.ones(size)) for size in (1, 10, 100, 1000, 10000, 100000)
+            )
+
+        def train(self, mode: bool = True) -> "Parts":
+            self.sum = self.kept.detach().sum()
+            return super().train(mode)
+
+        def forward(self) -> torch.Tensor:
+            if self.checked.isnan().any():
+                raise ValueError("not a number")
+            return self.read + 0 * self.times_zero.sum() + self.detached.detach().sum() + self.sum
+
+    parts = Parts()
+    assert stands.parameters_of_one_task(parts, parts) == 110111
+    assert parts.training
+    assert parts().item() == 1 + 100 + 100000
+    assert all(p.isfinite().all() for p in parts.parameters())
+
+
+def test_settings_of_the_benchmark_are_those_of_the_schemes(script) -> None:
+    from polytask.sharing import SHARINGS
+
+    sharing_cost = script("sharing_cost")
+    for setup in sharing_cost.SETUPS:
+        for entry in sharing_cost.entries_of(setup):
+            if entry.implementation == "polytask":
+                SHARINGS[entry.method].with_(**entry.make.keywords["settings"])
+    for name in sharing_cost.ALIKE:
+        if name in SHARINGS:
+            SHARINGS[name].with_(**sharing_cost.ALIKE[name])
+
+
+def test_what_is_shown_of_a_scheme_is_at_one_size(script) -> None:
+    sharing_cost = script("sharing_cost")
+    at = {"kind": "step", "way": "default", "tasks": 8, "batch": 256, "parameters_times_hard": 2.0}
+    rows = [
+        {**at, "method": "hard", "model": "mlp", "times_hard": 1.0},
+        {**at, "method": "hard", "model": "mlp_bn", "times_hard": 9.0},
+        {**at, "method": "task_norm", "model": "mlp_bn", "times_hard": 1.5},
+        {**at, "method": "soft", "model": "cnn", "times_hard": 9.0},
+        {**at, "method": "soft", "model": "mlp", "tasks": 2, "times_hard": 9.0},
+        {**at, "method": "soft", "model": "mlp", "way": "alike", "times_hard": 9.0},
+        {"kind": "experts", "times_loop": 0.5},
+    ]
+    found = sharing_cost.costs_of(rows)
+    assert found["times_hard"] == {"hard": 1.0, "task_norm": 1.5}
+    assert (found["model"], found["elsewhere"]) == ("mlp", {"task_norm": "mlp_bn"})
+
+
+def test_a_scheme_stands_beside_the_faster_peer(script) -> None:
+    sharing_cost = script("sharing_cost")
+
+    def row(implementation, method, way, tasks, milliseconds):
+        return {
+            "kind": "step", "implementation": implementation, "method": method, "way": way, "model": "mlp",
+            "tasks": tasks, "milliseconds": milliseconds,
+        }  # fmt: skip
+
+    rows = [
+        row("polytask", "mmoe", "default", 2, 99.0),
+        row("polytask", "mmoe", "alike", 2, 6.0),
+        row("libmtl", "mmoe", "plain", 2, 10.0),
+        row("torch-rechub", "mmoe", "plain", 2, 8.0),
+        row("polytask", "mmoe", "alike", 4, 9.0),
+        row("libmtl", "mmoe", "plain", 4, 10.0),
+        row("polytask", "hard", "default", 2, 4.0),
+        row("libmtl", "hard", "plain", 2, 5.0),
+        row("polytask", "ple", "alike", 2, 5.0),
+        {"kind": "experts", "device": "cpu", "layers": 1, "experts": 4, "width": 8, "batch": 2, "times_loop": 1.2},
+        {"kind": "experts", "device": "cpu", "layers": 2, "experts": 4, "width": 8, "batch": 2, "times_loop": 9.0},
+        {"kind": "experts", "device": "cuda", "layers": 1, "experts": 4, "width": 8, "batch": 2, "times_loop": 0.5},
+    ]
+    found = {
+        target["name"]: (target["value"], target["target"], target["met"]) for target in sharing_cost.targets_of(rows)
+    }
+    size = "4 of width 8, 2 rows"
+    assert found == {
+        "mlp: hard, times the faster peer's step (dearest: 2 tasks, beside libmtl)": (0.8, 1.0, True),
+        "mlp: mmoe, times the faster peer's step (dearest: 4 tasks, beside libmtl)": (0.9, 0.8, False),
+        f"experts of one layer on cpu, times the loop (dearest: {size})": (1.2, 1.0, False),
+        f"experts of one layer on cuda, times the loop (dearest: {size})": (0.5, 0.6, True),
+    }

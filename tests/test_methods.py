@@ -10,6 +10,7 @@ import pytest
 import polytask as pt
 from polytask.balance import BALANCERS
 from polytask.errors import ConfigError
+from polytask.sharing import SHARINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("write_methods", ROOT / "docs" / "write_methods.py")
@@ -17,15 +18,18 @@ write_methods = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(write_methods)
 
 RESULT = json.loads(write_methods.MEASURED.read_text(encoding="utf-8"))
+SHARING_RESULT = write_methods.read(write_methods.SHARING_MEASURED)
 RERUN = "run python docs/write_methods.py"
 
 
 def test_the_page_is_what_the_script_gives():
-    assert write_methods.PAGE.read_text(encoding="utf-8") == write_methods.page(RESULT), RERUN
+    assert write_methods.PAGE.read_text(encoding="utf-8") == write_methods.page(RESULT, SHARING_RESULT), RERUN
 
 
 def test_the_costs_are_those_that_were_measured():
     assert json.loads(write_methods.COSTS.read_text(encoding="utf-8")) == write_methods.measured_costs(RESULT), RERUN
+    found = json.loads(write_methods.SHARING_COSTS.read_text(encoding="utf-8"))
+    assert found == write_methods.measured_sharing_costs(SHARING_RESULT), RERUN
 
 
 def test_of_the_measurements_only_our_steps_of_one_kind_are_shown():
@@ -75,3 +79,40 @@ def test_a_method_can_be_cited_by_its_name(name):
             pt.cite(name)
     else:
         assert f"{{{entry.paper}," in pt.cite(name)
+
+
+def test_every_scheme_has_a_section_and_a_line_that_says_when():
+    text = write_methods.PAGE.read_text(encoding="utf-8")
+    found = write_methods.entries("sharings")
+    assert [entry.name for entry in found] == list(SHARINGS)
+    for entry in found:
+        assert text.count(f"### `{entry.name}`\n") == 1, entry.name
+        assert text.count(f"[`{entry.name}`](#{entry.name})") == 1, entry.name
+        assert entry.traits.use_when, entry.name
+        assert (entry.traits.reference is None) == (entry.paper is None), entry.name
+
+
+def measured_sharing(**times):
+    at = {"model": "mlp", "tasks": 8, "batch": 256, "elsewhere": {"task_norm": "mlp_bn"}}
+    costs = {**at, "times_hard": times, "parameters_times_hard": {"hard": 1.0, **times}}
+    return {"costs": costs, "threads": 1, "hardware": "2 CPU cores", "versions": {"torch": "2.13"}}
+
+
+def test_costs_of_schemes_are_those_of_the_catalogue():
+    assert write_methods.measured_sharing_costs(None) == {}
+    found = write_methods.measured_sharing_costs(measured_sharing(independent=4.567, unknown=1.0))
+    assert found == {"independent": {"time": 4.57, "parameters": 4.57}}
+
+
+def test_the_page_says_what_schemes_were_measured_on_or_that_none_was(monkeypatch):
+    costs = {"independent": {"time": 4.5, "parameters": 7.75}}
+    monkeypatch.setattr("polytask.catalogue.sharing_costs", lambda: costs)
+    introduction, table, *sections = write_methods.sharing_schemes(measured_sharing(independent=4.5))
+    assert (
+        "on an MLP, 8 tasks, 256 rows, one thread of 2 CPU cores, torch 2.13; `task_norm` on an MLP with batch norm."
+        in introduction
+    )
+    assert "| [`independent`](#independent) | 7.75 | 4.50 |" in table
+    (hard,) = (section for section in sections if section.startswith("### `hard`"))
+    assert "× parameters: not measured; × hard: not measured" in hard
+    assert "Not measured yet." in write_methods.sharing_schemes(None)[0]

@@ -64,6 +64,24 @@ class Traits:
 
 
 @dataclass(frozen=True)
+class SharingTraits:
+    """What is true of a sharing scheme.
+
+    Attributes:
+        use_when: when to use it, in a line.
+        cost: a training step over the same step with `hard`, as measured (docs/methods.md says on what); None where it
+            was not.
+        parameters: of the model over those with `hard`, likewise.
+        reference: its paper; None where there is none.
+    """
+
+    use_when: str
+    cost: float | None
+    parameters: float | None
+    reference: Reference | None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One line of a catalogue.
 
@@ -74,7 +92,7 @@ class Entry:
             else.
         paper: key of its publication; None where there is none.
         settings: names of its settings.
-        traits: of a balancer or an optimiser in its place; None for all else.
+        traits: of a balancer or an optimiser in its place, or of a sharing scheme; None for all else.
     """
 
     name: str
@@ -82,7 +100,7 @@ class Entry:
     reads: tuple[str, ...]
     paper: str | None
     settings: tuple[str, ...]
-    traits: Traits | None
+    traits: Traits | SharingTraits | None
 
 
 def entries(catalogue: str) -> list[Entry]:
@@ -99,6 +117,7 @@ def entries(catalogue: str) -> list[Entry]:
         paragraph = " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())
         first = paragraph.split(". ")[0].removesuffix(".") if is_ours else f"torch.optim.{cls.__name__}"
         balances = catalogue in ("balancers", "optimizers") and hasattr(cls, "reads")
+        traits = _sharing_traits(name, cls) if catalogue == "sharings" else None
         found.append(
             Entry(
                 name=name,
@@ -106,7 +125,7 @@ def entries(catalogue: str) -> list[Entry]:
                 reads=tuple(sorted(cls.reads)) if balances else (),
                 paper=getattr(cls, "paper", None) if is_ours else None,
                 settings=tuple(settings_of(cls)) if is_ours else (),
-                traits=_traits(name, cls) if balances else None,
+                traits=_traits(name, cls) if balances else traits,
             )
         )
     return found
@@ -117,6 +136,24 @@ def costs() -> dict[str, float]:
     """Catalogue name -> a training step over the same step with `sum`, as the benchmark measured it."""
     text = files("polytask.balance").joinpath("costs.json").read_text(encoding="utf-8")
     return {name: float(cost) for name, cost in json.loads(text).items()}
+
+
+@cache
+def sharing_costs() -> dict[str, dict[str, float]]:
+    """Catalogue name -> "time" of a training step and "parameters" over those of `hard`, as the benchmark measured."""
+    text = files("polytask.sharing").joinpath("costs.json").read_text(encoding="utf-8")
+    return {name: {key: float(cost) for key, cost in found.items()} for name, found in json.loads(text).items()}
+
+
+def _sharing_traits(name: str, cls: type[Any]) -> SharingTraits:
+    measured = sharing_costs().get(name, {})
+    paper = getattr(cls, "paper", None) if cls.__module__.startswith("polytask.") else None
+    return SharingTraits(
+        use_when=getattr(cls, "use_when", ""),
+        cost=measured.get("time"),
+        parameters=measured.get("parameters"),
+        reference=papers.reference(paper) if paper else None,
+    )
 
 
 def _traits(name: str, cls: type[Any]) -> Traits:

@@ -233,7 +233,25 @@ def test_balancers_are_listed_with_their_cost_and_when_to_use_them(polytask, mon
     assert all(len(line) <= int(columns) for line in lines[:-2])
     found = {entry["name"]: entry for entry in strict(polytask("list", "balancers", "--json").stdout)["balancers"]}
     assert found["nash_mtl"]["cost"] == 5.25
-    words = " ".join(word for line in lines for word in line[49:].split())
+    words = " ".join(word for line in lines for word in line[50:].split())
+    assert all(entry["use_when"] in words for entry in found.values())
+
+
+@pytest.mark.parametrize("columns", ["80", "100", "200"])
+def test_sharings_are_listed_with_their_cost_and_when_to_use_them(polytask, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("polytask.catalogue.sharing_costs", lambda: {"independent": {"time": 4.5, "parameters": 7.75}})
+    lines = polytask("list", "sharings").stdout.splitlines()
+    assert " ".join(lines[1].split()) == "× parameters × hard when to use it"
+    (row,) = (line for line in lines if line.startswith("  independent "))
+    assert row.split()[:3] == ["independent", "7.75", "4.50"]
+    (row,) = (line for line in lines if line.startswith("  hard "))
+    assert row[24:50].strip() == ""  # not measured
+    assert all(len(line) <= int(columns) for line in lines[:-2])
+    found = {entry["name"]: entry for entry in strict(polytask("list", "sharings", "--json").stdout)["sharings"]}
+    assert (found["independent"]["cost"], found["independent"]["parameters"]) == (4.5, 7.75)
+    assert (found["hard"]["cost"], found["hard"]["reference"]["year"]) == (None, 1997)
+    words = " ".join(word for line in lines for word in line[50:].split())
     assert all(entry["use_when"] in words for entry in found.values())
 
 

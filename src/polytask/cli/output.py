@@ -14,7 +14,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table as Grid
 
-from polytask.catalogue import Entry, entries
+from polytask.catalogue import Entry, SharingTraits, entries
 from polytask.errors import ConfigError
 from polytask.runs import Run, TaskScores, explained, finite
 from polytask.studies import Forecast, Study, leaderboard_table, verdict_table
@@ -137,30 +137,54 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
             staged.unlink(missing_ok=True)
 
 
+#: Catalogue -> the heads of its columns, and what stands below them.
+COLUMNS = {
+    "balancers": (
+        ("reads", "× sum", "when to use it"),
+        "  × sum: the time of a training step over that with sum; docs/methods.md says on what, and tells of\n"
+        "  each what it does and promises; docs/choosing.md is a guide",
+    ),
+    "sharings": (
+        ("× parameters", "× hard", "when to use it"),
+        "  × parameters, × hard: the model's parameters and the time of a training step over those with hard;\n"
+        "  docs/methods.md says on what, and tells of each what it is",
+    ),
+}
+
+
 def print_catalogues(names: Sequence[str], *, as_json: bool) -> None:
-    """Catalogues: a line a member, and of balancers what they cost and when to use them."""
+    """Catalogues: a line a member, and of balancers and sharings what they cost and when to use them."""
     found = {name: entries(name) for name in names}
     if as_json:
         print_json({name: [as_written(entry) for entry in rows] for name, rows in found.items()})
         return
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     for name, rows in found.items():
+        heads, below = COLUMNS.get(name, (None, None))
         print(f"{name}")
-        if name == "balancers":
-            print(_row("", "reads", "× sum", "when to use it", width))
+        if heads:
+            print(_row("", *heads, width))
         for entry in rows:
             settings = f"  ({', '.join(entry.settings)})" if entry.settings else ""
             if entry.traits is None:
-                print(f"  {entry.name:<21} {entry.summary}{settings}")
+                print(f"  {entry.name:<22} {entry.summary}{settings}")
             else:
-                cost = "" if entry.traits.cost is None else f"{entry.traits.cost:.2f}"
-                when = f"{entry.traits.use_when}{settings}"
-                print(_row(entry.name, ", ".join(entry.reads) or "–", cost, when, width))
-        if name == "balancers":
-            print(
-                "  × sum: the time of a training step over that with sum; docs/methods.md says on what, and tells of\n"
-                "  each what it does and promises; docs/choosing.md is a guide"
-            )
+                when = f"{entry.traits.use_when or entry.summary}{settings}"
+                print(_row(entry.name, _second_column(entry), _ratio(entry.traits.cost), when, width))
+        if below:
+            print(below)
+
+
+def _second_column(entry: Entry) -> str:
+    """What a balancer reads, or how many parameters a sharing takes."""
+    if isinstance(entry.traits, SharingTraits):
+        return _ratio(entry.traits.parameters)
+    return ", ".join(entry.reads) or "–"
+
+
+def _ratio(value: float | None) -> str:
+    """Two digits; nothing where it was not measured."""
+    return "" if value is None else f"{value:.2f}"
 
 
 def as_written(entry: Entry) -> dict[str, Any]:
@@ -170,8 +194,8 @@ def as_written(entry: Entry) -> dict[str, Any]:
     return {**values, **traits}
 
 
-def _row(name: str, reads: str, cost: str, when: str, width: int) -> str:
-    """One member as columns; the last, and what is read, go on below where they are too long."""
-    left, right = textwrap.wrap(reads, 16), textwrap.wrap(when, max(width - 50, 30))
+def _row(name: str, second: str, cost: str, when: str, width: int) -> str:
+    """One member as columns; the last, and the second, go on below where they are too long."""
+    left, right = textwrap.wrap(second, 16), textwrap.wrap(when, max(width - 50, 30))
     lines = zip_longest([name], left, [cost], right, fillvalue="")
-    return "\n".join(f"  {a:<21} {b:<16} {c:>6}  {d}".rstrip() for a, b, c, d in lines)
+    return "\n".join(f"  {a:<22} {b:<16} {c:>6}  {d}".rstrip() for a, b, c, d in lines)
