@@ -5,7 +5,7 @@ STAMP := .venv/installed
 PEERS := .venv-peers/bin
 PEERS_STAMP := .venv-peers/installed
 
-.PHONY: demo test slow check format bench bench-peers results methods picture clean
+.PHONY: demo test slow check format bench bench-peers results findings methods picture clean
 
 # One environment for every target. torch is installed first and pinned, so that nothing pulls another build of it;
 # of the extras only what the demos and tests read (pictures from files, the flights, LightGBM).
@@ -64,6 +64,14 @@ bench-peers: $(PEERS_STAMP)
 # benchmarks/RESULTS.md, from benchmarks/results/*.json.
 results:
 	$(PYTHON) benchmarks/write_results.py
+
+# docs/findings.md: ways of sharing compared, half an hour and ten minutes.
+findings: $(STAMP)
+	$(BIN)/python benchmarks/sharing_findings.py
+	$(BIN)/python benchmarks/task_relatedness.py
+	$(BIN)/python benchmarks/task_relatedness.py --figure
+	$(BIN)/python docs/write_findings.py
+	$(MAKE) results
 
 # docs/methods.md and the costs that `polytask list balancers` shows.
 methods: $(STAMP)

@@ -147,6 +147,20 @@ def real_data(result: dict[str, Any]) -> list[str]:
     return [columns(result["rows"], *keys)]
 
 
+def task_relatedness(result: dict[str, Any]) -> list[str]:
+    return [
+        "Error as a share of the variance, by cosine of the two tasks:",
+        pivot(result["rows"], ("setting", "scheme"), ("cosine",), "error", max),
+        "Slope of the error against the cosine, and by how much that of hard sharing is above it:",
+        columns(result["tests"], "setting", "what", "scheme", "value", "interval", "adjusted_p"),
+    ]
+
+
+def sharing_findings(result: dict[str, Any]) -> list[str]:
+    keys = ("data", "scheme", "learning_rate", "skill", "difference", "interval", "word")
+    return [columns(result["rows"], *keys, "parameters_times_hard", "seconds_times_hard")]
+
+
 def every_row(result: dict[str, Any]) -> list[str]:
     return [columns(result["rows"], *dict.fromkeys(key for row in result["rows"] for key in row))]
 
@@ -160,6 +174,8 @@ MAIN_ROWS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "verdict_simulation": verdict_simulation,
     "verdicts": verdicts,
     "real_data": real_data,
+    "task_relatedness": task_relatedness,
+    "sharing_findings": sharing_findings,
 }
 
 

@@ -5,8 +5,13 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+
+import polytask as pt
+from polytask.sharing import SHARINGS
 
 ROOT = Path(__file__).resolve().parents[1] / "benchmarks"
 RESULTS = sorted((ROOT / "results").glob("*.json"))
@@ -254,3 +259,127 @@ def test_a_scheme_stands_beside_the_faster_peer(script) -> None:
         f"experts of one layer on cpu, times the loop (dearest: {size})": (1.2, 1.0, False),
         f"experts of one layer on cuda, times the loop (dearest: {size})": (0.5, 0.6, True),
     }
+
+
+def test_related_tasks_have_the_cosine_that_is_asked(script) -> None:
+    related = script("related_tasks")
+    source = related.Source(related.Setting(name="straight", sinusoids=0, rows=None, steps=1), range(3))
+    targets = source.draw(20_000).targets  # without sinusoids a target is w·x, so that cosines are correlations
+    for k, cosine in enumerate(related.COSINES):
+        for seed in range(3):
+            assert torch.corrcoef(targets[seed, k].T)[0, 1].item() == pytest.approx(cosine, abs=0.03)
+    spread = related.Source(related.Setting(name="curved", sinusoids=10, rows=None, steps=1), range(3)).draw(20_000)
+    assert torch.allclose(spread.targets.mean(dim=2), torch.zeros(3, 4, 2), atol=0.05)
+    assert torch.allclose(spread.targets.std(dim=2), torch.ones(3, 4, 2), atol=0.05)
+
+
+@pytest.mark.parametrize("scheme", ["independent", "hard"])
+def test_nets_side_by_side_learn_as_each_alone_under_adam(script, scheme) -> None:
+    related = script("related_tasks")
+    seeds, rates = range(2), torch.tensor([[0.01, 0.001]]).expand(len(related.COSINES), -1)
+    nets = related.Nets(scheme, seeds, rates)
+    batches = [related.Source(related.Setting(name="x", sinusoids=2, rows=None, steps=1), seeds).draw(16)] * 3
+    model = related.make_model(scheme, related.units_of(scheme), seed=1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    for batch in batches:
+        nets.step(batch)
+        outputs = model({related.NUMBERS: batch.inputs[1]})
+        errors = [(outputs[task] - batch.targets[1, 2, :, k]) ** 2 for k, task in enumerate(related.TASKS)]
+        optimizer.zero_grad()
+        sum(error.mean() for error in errors).backward()
+        optimizer.step()
+    place = (1 * len(related.COSINES) + 2) * 2 + 1  # the second seed, third cosine and second rate
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(nets.parameters[name][place], parameter, atol=1e-5, rtol=1e-4)
+
+
+def test_slopes_and_their_differences_are_tested_over_seeds(script) -> None:
+    study = script("task_relatedness")
+    cosines, noise = np.array(study.COSINES), np.random.default_rng(0).normal(0, 0.01, (20, 4))
+    errors = {"independent": 0.5 + noise, "hard": 0.5 - 0.2 * cosines + noise}
+    found = {(test["what"], test["scheme"]): test for test in study.tests(errors)}
+    assert found["slope", "hard"]["value"] == pytest.approx(found["slope", "independent"]["value"] - 0.2)
+    assert found["slope", "hard"]["adjusted_p"] < 1e-6
+    assert found["slope", "independent"]["adjusted_p"] > 0.05
+    # The same noise on both: paired by seed, the difference is exact.
+    assert found["slope of hard minus its slope", "independent"]["interval"] == pytest.approx([-0.2, -0.2])
+
+
+def test_task_relatedness_runs_and_draws(script, monkeypatch, tmp_path) -> None:
+    study = script("task_relatedness")
+    out = tmp_path / "task_relatedness.json"
+    arguments = ["--seeds", "2", "--steps", "4", "--schemes", "hard", "independent", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["task_relatedness.py", *arguments])
+    study.main()
+    result = json.loads(out.read_text(encoding="utf-8"))
+    assert set(result) >= KEYS
+    assert {row["scheme"] for row in result["rows"]} == {"hard", "independent"}
+    assert len(result["rows"]) == 2 * len(study.SETTINGS) * len(study.COSINES)
+    assert study.figure(result["rows"]).startswith("<svg")
+
+
+def small_material(findings_data, num_tasks: int) -> object:
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame({name: generator.normal(size=240) for name in ("a", "b")})
+    for k in range(num_tasks):
+        table[f"task{k}"] = (table["a"] + k * table["b"] + generator.normal(size=240) > 0).astype(int)
+    table["kind"] = np.where(table["a"] > 0.5, "high", np.where(table["b"] > 0, "middle", "low"))
+    tasks = [pt.Classification(f"task{k}") for k in range(num_tasks)]
+    return findings_data.Material(
+        table=table.assign(split=["train"] * 120 + ["valid"] * 60 + ["test"] * 60),
+        tasks=[*tasks, pt.Classification("kind")],
+        settings={"encoder": {"mlp": {"widths": [8, 4]}}},
+    )
+
+
+def test_findings_compare_every_scheme_with_hard_on_the_studys_own_test_rows(script, monkeypatch, tmp_path) -> None:
+    findings, data = script("sharing_findings"), script("findings_data")
+    material = small_material(data, 2)
+    question = findings.Question(read=lambda folder, kept: material, kept={}, settings={"epochs": 2})
+    monkeypatch.setattr(findings, "QUESTIONS", {"small": question})
+    out = tmp_path / "out.json"
+    arguments = ["--data", str(tmp_path), "--sets", "small", "--schemes", "independent", "--seeds", "3", "--jobs", "0"]
+    arguments += ["--folder", str(tmp_path / "runs"), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["sharing_findings.py", *arguments])
+    findings.main()
+    result = json.loads(out.read_text(encoding="utf-8"))
+    assert set(result) >= KEYS
+    hard, independent = result["rows"]
+    assert (hard["scheme"], independent["scheme"]) == ("hard", "independent")
+    # Made anew from the rows' predictions, means and differences are those of the study.
+    assert independent["difference"] == pytest.approx(independent["skill"] - hard["skill"], abs=1e-6)
+    opened = findings.Opened(pt.studies.Study(tmp_path / "runs" / "small"), material)
+    for task in opened.tasks:
+        assert opened.row_values("independent", task, [0, 1, 2]).mean() == pytest.approx(
+            independent["tasks"][task], abs=1e-6
+        )
+    changed = out.stat().st_mtime_ns
+    findings.main()  # all is there: nothing is trained again, and the answer is the same
+    assert json.loads(out.read_text(encoding="utf-8"))["rows"] == result["rows"]
+    assert out.stat().st_mtime_ns != changed
+
+
+def test_every_scheme_is_in_the_findings_or_left_out_with_a_reason(script) -> None:
+    findings = script("sharing_findings")
+    named = {name for sharing in findings.SCHEMES.values() for name in sharing} | {findings.TREE, *findings.LEFT_OUT}
+    assert set(SHARINGS) <= named
+
+
+def test_rows_are_sampled_alike_by_labels_of_all_tasks(script) -> None:
+    data = script("findings_data")
+    table = pd.DataFrame({"x": range(1000), "y": [k % 10 == 0 for k in range(1000)]})
+    table["split"] = ["train"] * 800 + ["test"] * 200
+    found = data.sampled(table, ["y"], {"train": 400})
+    assert found["split"].value_counts().to_dict() == {"train": 400, "test": 200}
+    assert found.loc[found["split"] == "train", "y"].sum() == 40
+    assert found["x"].is_monotonic_increasing
+    pd.testing.assert_frame_equal(found, data.sampled(table, ["y"], {"train": 400}))
+
+
+def test_pictures_of_a_pair_lie_over_each_other(script) -> None:
+    overlaid = script("findings_data").overlaid
+    bright, dark = np.full((1, 28, 28), 200, dtype=np.uint8), np.zeros((1, 28, 28), dtype=np.uint8)
+    first, second = overlaid(bright, dark)[0], overlaid(dark, bright)[0]
+    assert (first[2, 2], first[-2, -2]) == (200, 0)
+    assert (second[2, 2], second[-2, -2]) == (0, 200)
+    assert (overlaid(bright, bright)[0][14] > 0).all()

@@ -5,10 +5,15 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from polytask.catalogue import CATALOGUES
 from polytask.config import build
+from polytask.experiment import Experiment
 from polytask.experiment.choices import SECTIONS
 from polytask.studies import StudySettings
+from polytask.studies.candidates import read_candidates
+from polytask.tasks import Regression
 from polytask.yaml_file import parse_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,18 +21,35 @@ TEXT = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
 
 
 def test_its_yaml_is_a_study():
-    (text,) = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
-    values, source = parse_yaml(text, "choosing.md")
-    settings = build(StudySettings, values["study"], source, ("study",))
-    assert len(settings.candidates) == 4
+    texts = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert len(texts) == 2
+    for text in texts:
+        values, source = parse_yaml(text, "choosing.md")
+        settings = build(StudySettings, values["study"], source, ("study",))
+        assert len(read_candidates(Experiment(tasks=(Regression("price"),)), settings.candidates)) == 4
 
 
 def test_every_method_it_names_is_there():
     known = {name for members in CATALOGUES.values() for name in members} | set(SECTIONS)
     others = {"grid", "representation", "exact", "placebo", "weights", "max_norm", "every"}
+    others |= {"equal_parameters", "pooled", "split", "reads", "dropout", "balance"}
     named = set(re.findall(r"`([a-z][a-z_0-9]*)`", TEXT))
     assert named - known - others == set()
     assert len(named & set(CATALOGUES["balancers"])) >= 30
+
+
+def test_every_sharing_scheme_has_a_symptom_and_a_cost():
+    symptoms, costs = TEXT.split("### From a symptom to a scheme")[1].split("### What each costs")
+    costs = costs.split("### How deep")[0]
+    later = TEXT.split("### Tasks in an order")[1].split("### Conditioning")[0]
+    for name in CATALOGUES["sharings"]:
+        assert f"`{name}`" in symptoms + later or name == "independent", name
+        assert f"`{name}`" in costs, name
+
+
+@pytest.mark.skipif("regularizers" not in CATALOGUES, reason="there are none")
+def test_every_regularizer_is_named():
+    assert all(f"`{name}`" in TEXT for name in CATALOGUES["regularizers"])
 
 
 def test_its_verdicts_are_those_of_the_benchmark():
