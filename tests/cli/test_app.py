@@ -212,7 +212,7 @@ def test_list(polytask):
     assert polytask("list", "balancers").stdout in shown
     assert "muon" not in shown
     found = strict(polytask("list", "--json").stdout)
-    assert set(found) == {"tasks", "encoders", "sharings", "balancers", "agendas", "optimizers"}
+    assert set(found) == {"tasks", "encoders", "sharings", "regularizers", "balancers", "agendas", "optimizers"}
     (pcgrad,) = (entry for entry in found["balancers"] if entry["name"] == "pcgrad")
     assert (pcgrad["paper"], pcgrad["reads"]) == ("yu2020", ["gramian"])
     assert (pcgrad["weights_like"], pcgrad["levels"], pcgrad["every"]) == ("sum", ["exact", "representation"], "yes")

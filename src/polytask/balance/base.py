@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import nan
+from math import isfinite, nan
 from typing import Any, ClassVar, Literal, Self, cast
 
 import torch
@@ -294,7 +294,8 @@ class Balancer(nn.Module, ABC):
         return torch.tensor([self.tasks.index(name) for name in names], dtype=torch.int64)
 
     def _checked(self, weights: Tensor, num_present: int) -> Tensor:
-        if weights.shape != (num_present,) or not weights.isfinite().all():
+        # The numbers are read anyway; for a handful, Python is faster than a kernel.
+        if weights.shape != (num_present,) or not all(map(isfinite, weights.tolist())):
             raise ValueError(
                 f"{type(self).__name__} gave the weights {weights.tolist()}; {num_present} finite numbers are wanted"
             )

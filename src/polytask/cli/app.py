@@ -169,7 +169,7 @@ def evaluate(
 def list_(
     catalogue: Annotated[
         str | None,
-        typer.Argument(help="tasks, encoders, sharings, balancers, agendas, optimizers; all without it."),
+        typer.Argument(help="tasks, encoders, sharings, regularizers, balancers, agendas, optimizers; all without it."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -108,6 +108,7 @@ def _choices(file: str) -> str:
 
     return f"""# encoder: mlp           # chosen by the inputs; one of: {names("encoders")}
 sharing: hard            # one of: {names("sharings")}
+# regularizers: []       # any of: {names("regularizers")}
 balancer: sum            # one of: {names("balancers")}
 agenda: joint            # one of: {names("agendas")}
 train:

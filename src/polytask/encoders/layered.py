@@ -6,18 +6,16 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from polytask.feature import Feature
 
 #: Layers without state that work on every number by itself: the same for one copy and for several at once.
 ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Identity)
 
-#: On a CPU copies run one by one where one copy's product has more multiplications, or the results of all have more
-#: numbers: such a product keeps a core busy by itself, and such results do not fit its cache
-#: (benchmarks/sharing_cost.py).
-LARGE_PRODUCT = 2_500_000
-LARGE_RESULT = 300_000
+#: On a CPU copies run one by one where there are more rows, or the results of all have more numbers: they would not
+#: stay in its cache from one layer to the next (benchmarks/sharing_cost.py).
+MANY_ROWS = 512
+LARGE_RESULT = 1_200_000
 
 
 class LayeredStage(nn.Module, ABC):
@@ -36,19 +34,22 @@ class LayeredStage(nn.Module, ABC):
 
 
 class StackedLinear(nn.Module):
-    """Several linear layers of one shape: weight `[copies, out, in]`, bias `[copies, out]`."""
+    """Several linear layers of one shape: weight `[copies, in, out]`, bias `[copies, 1, out]`.
+
+    A weight lies in memory as its product reads it: transposed, the batched multiplication is up to 1.4 times as slow.
+    """
 
     def __init__(self, copies: Sequence[nn.Linear]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.stack([copy.weight.detach() for copy in copies]))
-        biases = [copy.bias.detach() for copy in copies if copy.bias is not None]
+        self.weight = nn.Parameter(torch.stack([copy.weight.detach().T.contiguous() for copy in copies]))
+        biases = [copy.bias.detach().unsqueeze(0) for copy in copies if copy.bias is not None]
         self.bias = nn.Parameter(torch.stack(biases)) if biases else None
 
     def forward(self, values: Float[Tensor, "copies batch before"]) -> Float[Tensor, "copies batch after"]:
         """Every copy's product, in one batched multiplication."""
         if self.bias is None:
-            return torch.bmm(values, self.weight.transpose(1, 2))
-        return torch.baddbmm(self.bias.unsqueeze(1), values, self.weight.transpose(1, 2))
+            return torch.bmm(values, self.weight)
+        return torch.baddbmm(self.bias, values, self.weight)
 
     def members(self) -> list[Callable[[Tensor], Tensor]]:
         """The copies, one by one."""
@@ -56,7 +57,7 @@ class StackedLinear(nn.Module):
         biases: Sequence[Tensor | None] = [None] * len(weights) if self.bias is None else self.bias.unbind(0)
 
         def linear(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
-            return lambda values: functional.linear(values, weight, bias)
+            return lambda values: values @ weight if bias is None else torch.addmm(bias, values, weight)
 
         return [linear(weight, bias) for weight, bias in zip(weights, biases, strict=True)]
 
@@ -78,8 +79,8 @@ class StackedStage(nn.Module):
 
     @staticmethod
     def can_stack(copies: Sequence[nn.Module]) -> bool:
-        """Whether these stages may run as one."""
-        return all(
+        """Whether these stages, two or more, may run as one."""
+        return len(copies) > 1 and all(
             isinstance(copy, LayeredStage)
             and all(isinstance(layer, (nn.Linear, *ELEMENTWISE)) for layer in copy.layers)
             and type(copy) is type(copies[0])
@@ -88,13 +89,10 @@ class StackedStage(nn.Module):
 
     def runs_together(self, num_rows: int, device: torch.device) -> bool:
         """Whether one batched multiplication is the faster way for this many rows."""
-        if self.num_copies == 1 or device.type != "cpu":
-            return self.num_copies > 1
-        weights = [layer.weight for layer in self.layers if isinstance(layer, StackedLinear)]
-        return all(
-            num_rows * weight[0].numel() <= LARGE_PRODUCT and num_rows * weight.shape[:2].numel() <= LARGE_RESULT
-            for weight in weights
-        )
+        if device.type != "cpu":
+            return True
+        widest = max((layer.weight.shape[2] for layer in self.layers if isinstance(layer, StackedLinear)), default=0)
+        return num_rows <= MANY_ROWS and self.num_copies * num_rows * widest <= LARGE_RESULT
 
     def forward(self, values: Tensor) -> Float[Tensor, "copies batch after"]:
         """All copies at once; a vector without an axis of copies is what each of them takes."""

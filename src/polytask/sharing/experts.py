@@ -106,19 +106,13 @@ def mix(parts: Sequence[Feature], weights: Float[Tensor, "batch experts"] | Floa
         parts: features of some experts each, `values` being `[experts, B, …]`.
         weights: of all experts, in the order of the parts: a row each, or the same for all rows.
     """
-    first = parts[0].values
-    mixed: Tensor | None = None
-    sizes = [part.values.shape[0] for part in parts]
-    for part, weight in zip(parts, weights.split(sizes, dim=-1), strict=True):
-        flat = part.values.flatten(2)
-        if weight.ndim == 1:
-            one = torch.mm(weight.unsqueeze(0), flat.flatten(1)).reshape(flat.shape[1:])
-            mixed = one if mixed is None else mixed + one
-            continue
-        row, experts = weight.unsqueeze(1), flat.transpose(0, 1)
-        mixed = torch.bmm(row, experts) if mixed is None else torch.baddbmm(mixed, row, experts)
-    assert mixed is not None
-    return Feature(mixed.reshape(first.shape[1:]), parts[0].mask)
+    values = torch.cat([part.values for part in parts]) if len(parts) > 1 else parts[0].values
+    flat = values.flatten(2)
+    if weights.ndim == 1:
+        mixed = torch.mm(weights.unsqueeze(0), flat.flatten(1))
+    else:
+        mixed = torch.bmm(weights.unsqueeze(1), flat.transpose(0, 1))
+    return Feature(mixed.reshape(values.shape[1:]), parts[0].mask)
 
 
 def normalised(feature: Feature) -> Tensor:
