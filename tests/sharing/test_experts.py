@@ -49,13 +49,33 @@ def test_only_the_stages_asked_for_are_run():
     assert set(experts(Feature(torch.ones(2, 5, dtype=torch.float64)), 1, {0, 1})) == {0}
 
 
-def test_layers_that_look_at_the_batch_run_one_by_one():
-    """Batch norm keeps statistics: each expert its own."""
-    experts = Experts([list(chain) for chain in chains(2, batch_norm=True)])
+@pytest.mark.parametrize("many", [0, 10**9])
+@pytest.mark.parametrize("is_training", [True, False])
+def test_batch_norm_keeps_statistics_for_each_expert(monkeypatch, many, is_training):
+    monkeypatch.setattr(layered, "MANY_ROWS", many)
+    loop = [chain.train(is_training) for chain in chains(3, batch_norm=True)]
+    experts = Experts([list(chain) for chain in loop]).train(is_training)
+    assert not isinstance(experts.stages[0], nn.ModuleList)
+    for seed in (0, 1):
+        x = Feature(torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)))
+        found, expected = experts(x, 2, {1})[1].values, [run_stages(chain, x)[-1].values for chain in loop]
+        torch.testing.assert_close(found, torch.stack(expected))
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        theirs = torch.stack([getattr(chain[1].layers[1], name) for chain in loop])
+        torch.testing.assert_close(getattr(experts.stages[1].layers[1], name), theirs)
+    ours = gradients(found, list(experts.stages[0].layers[1].parameters()))
+    theirs = gradients(torch.stack(expected), [p for chain in loop for p in chain[0].layers[1].parameters()])
+    for place, gradient in enumerate(ours):
+        torch.testing.assert_close(gradient, torch.stack(theirs[place::2]))
+
+
+def test_what_cannot_be_stacked_runs_one_by_one():
+    loop = chains(2, batch_norm=True)
+    for chain in loop:
+        chain[0].layers[1].momentum = None  # a cumulative mean: each copy at its own count
+    experts = Experts([list(chain) for chain in loop])
     assert isinstance(experts.stages[0], nn.ModuleList)
-    experts.train()(Feature(torch.randn(6, 5, dtype=torch.float64)), 2, {1})
-    means = [stage.layers[1].running_mean for stage in experts.stages[0]]
-    assert not torch.equal(*means)
+    assert experts.train()(Feature(torch.randn(6, 5, dtype=torch.float64)), 2, {1})[1].values.shape == (2, 6, 6)
 
 
 def test_dropout_draws_a_mask_for_each_expert():

@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from polytask.feature import Feature
 
@@ -62,6 +64,58 @@ class StackedLinear(nn.Module):
         return [linear(weight, bias) for weight, bias in zip(weights, biases, strict=True)]
 
 
+class StackedBatchNorm(nn.Module):
+    """Several batch norms of one form, each with statistics of its own: `[copies, channels]`."""
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, copies: Sequence[nn.BatchNorm1d]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([copy.weight.detach() for copy in copies]))
+        self.bias = nn.Parameter(torch.stack([copy.bias.detach() for copy in copies]))
+        for name in ("running_mean", "running_var", "num_batches_tracked"):
+            self.register_buffer(name, torch.stack([getattr(copy, name) for copy in copies]))
+        self.momentum, self.eps = float(copies[0].momentum or 0.0), copies[0].eps
+
+    @staticmethod
+    def can_stack(layer: nn.Module) -> bool:
+        """Whether it is a batch norm with running statistics of a fixed momentum, and with weights."""
+        return (
+            type(layer) is nn.BatchNorm1d and layer.affine and layer.track_running_stats and layer.momentum is not None
+        )
+
+    def forward(self, values: Float[Tensor, "copies batch channels"]) -> Float[Tensor, "copies batch channels"]:
+        """Every copy's channels by the statistics of its rows; all at once, as channels of one batch norm."""
+        copies, rows, channels = values.shape
+        joined = values.transpose(0, 1).reshape(rows, copies * channels)
+        self._count(self.num_batches_tracked)
+        mean, variance = self.running_mean.view(-1), self.running_var.view(-1)
+        normal = self._normalise(joined, mean, variance, self.weight.view(-1), self.bias.view(-1))
+        return normal.view(rows, copies, channels).transpose(0, 1)
+
+    def members(self) -> list[Callable[[Tensor], Tensor]]:
+        """The copies, one by one."""
+
+        def normalise(place: int, weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
+            def run(values: Tensor) -> Tensor:
+                self._count(self.num_batches_tracked[place])
+                return self._normalise(values, self.running_mean[place], self.running_var[place], weight, bias)
+
+            return run
+
+        weights, biases = self.weight.unbind(0), self.bias.unbind(0)
+        return [normalise(place, *both) for place, both in enumerate(zip(weights, biases, strict=True))]
+
+    def _count(self, batches: Tensor) -> None:
+        if self.training:
+            batches.add_(1)
+
+    def _normalise(self, values: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return functional.batch_norm(values, mean, variance, weight, bias, self.training, self.momentum, self.eps)
+
+
 class StackedStage(nn.Module):
     """Copies of one layered stage, whose linear layers are stacked: `[B, C]` or `[copies, B, C]` to `[copies, B, C']`.
 
@@ -75,14 +129,14 @@ class StackedStage(nn.Module):
         #: How a feature becomes the layers' vector.
         self.enter = type(copies[0]).enter
         layers = zip(*(copy.layers for copy in copies), strict=True)
-        self.layers = nn.ModuleList([StackedLinear(x) if isinstance(x[0], nn.Linear) else x[0] for x in layers])
+        self.layers = nn.ModuleList(map(_stacked, layers))
 
     @staticmethod
     def can_stack(copies: Sequence[nn.Module]) -> bool:
         """Whether these stages, two or more, may run as one."""
         return len(copies) > 1 and all(
             isinstance(copy, LayeredStage)
-            and all(isinstance(layer, (nn.Linear, *ELEMENTWISE)) for layer in copy.layers)
+            and all(isinstance(x, (nn.Linear, *ELEMENTWISE)) or StackedBatchNorm.can_stack(x) for x in copy.layers)
             and type(copy) is type(copies[0])
             for copy in copies
         )
@@ -105,7 +159,8 @@ class StackedStage(nn.Module):
     def members(self) -> list[Callable[[Feature], Feature]]:
         """The copies, one by one."""
         rows = [
-            layer.members() if isinstance(layer, StackedLinear) else [layer] * self.num_copies for layer in self.layers
+            layer.members() if isinstance(layer, StackedLinear | StackedBatchNorm) else [layer] * self.num_copies
+            for layer in self.layers
         ]
 
         def member(layers: Sequence[Callable[[Tensor], Tensor]]) -> Callable[[Feature], Feature]:
@@ -118,3 +173,12 @@ class StackedStage(nn.Module):
             return run
 
         return [member(layers) for layers in zip(*rows, strict=True)]
+
+
+def _stacked(copies: Sequence[nn.Module]) -> nn.Module:
+    """One layer for these; what has no state is the same for all."""
+    if isinstance(copies[0], nn.Linear):
+        return StackedLinear(cast(Sequence[nn.Linear], copies))
+    return (
+        StackedBatchNorm(cast(Sequence[nn.BatchNorm1d], copies)) if StackedBatchNorm.can_stack(copies[0]) else copies[0]
+    )
