@@ -35,7 +35,7 @@ from step_cost import timed
 
 #: Where every scheme is timed; elsewhere only what a peer has too.
 WHOLE = ("mlp", "cnn")
-ROWS = {"mlp": 256, "cnn": 256, "mlp_bn": 256, "pyramid": 64, "pyramid64": 32}
+ROWS = {"mlp": 256, "cnn": 256, "mlp_bn": 256, "mlp_bn32": 32, "pyramid": 64, "pyramid64": 32}
 SETUPS = [Setup(model, tasks, rows) for model, rows in ROWS.items() for tasks in (2, 4, 8)]
 #: What the documentation shows.
 SHOWN = Setup("mlp", 8, 256)

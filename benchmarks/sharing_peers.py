@@ -34,6 +34,8 @@ from stands import LEARNING_RATE, Entry
 
 PACKAGES = {"libmtl": "LibMTL", "torch-rechub": "torch-rechub"}
 #: Of a mixture, and of a progressive one: shared experts, and those of each task.
+#: Models whose layers have batch norm, as torch-rechub's always have.
+WITH_NORM = ("mlp_bn", "mlp_bn32")
 NUM_EXPERTS, NUM_SHARED, NUM_OWN = 4, 1, 1
 
 
@@ -92,7 +94,7 @@ def make_encoder(model: str) -> nn.Module:
         return nn.Sequential(*first, *second, *flat)
     layers: list[nn.Module] = []
     for before, after in zip((NUM_NUMBERS, *WIDTHS), WIDTHS, strict=False):
-        layers += [nn.Linear(before, after), *([nn.BatchNorm1d(after)] if model == "mlp_bn" else []), nn.ReLU()]
+        layers += [nn.Linear(before, after), *([nn.BatchNorm1d(after)] if model in WITH_NORM else []), nn.ReLU()]
     return nn.Sequential(*layers)
 
 
@@ -173,14 +175,14 @@ def entries(model: str) -> list[Entry]:
     found: list[tuple[str, str, Any]] = []
     if "libmtl" in installed:
         found.append(("libmtl", "hard", partial(LibMTL, architecture="HPS")))
-        if model in ("mlp", "mlp_bn", "cnn"):
+        if model in ("mlp", "cnn", *WITH_NORM):
             found.append(("libmtl", "mmoe", partial(LibMTL, architecture="MMoE", num_experts=[NUM_EXPERTS])))
         if model == "pyramid":
             found.append(("libmtl", "cross_stitch", partial(LibMTL, architecture="Cross_stitch")))
             found.append(("libmtl", "ple", partial(LibMTL, architecture="PLE")))
         if model == "pyramid64":
             found.append(("libmtl", "mtan", partial(LibMTL, architecture="MTAN")))
-    if "torch-rechub" in installed and model == "mlp_bn":
+    if "torch-rechub" in installed and model in WITH_NORM:
         for method, architecture in (("hard", "SharedBottom"), ("mmoe", "MMOE"), ("ple", "PLE")):
             found.append(("torch-rechub", method, partial(Rechub, architecture=architecture)))
     return [Entry(implementation, method, "plain", make) for implementation, method, make in found]

@@ -5,7 +5,7 @@ mse_loss (the peers' is; polytask's own has masks and weights for missing labels
 them:
 
 - mlp: 64 numbers, two layers of 256 with ReLU;
-- mlp_bn: the same with batch norm before each ReLU;
+- mlp_bn: the same with batch norm before each ReLU; mlp_bn32: that with 32 rows a step;
 - cnn: LeNet on pictures of 28 x 28;
 - pyramid, pyramid64: a stem and four stages of two 3 x 3 convolutions with batch norm, on pictures of 3 x 32 x 32; the
   first stage has 16 channels or 64, each further one twice as many. It is an Encoder of the benchmark's own.
@@ -40,6 +40,7 @@ PICTURE = "picture"
 SHAPES = {
     "mlp": (NUM_NUMBERS,),
     "mlp_bn": (NUM_NUMBERS,),
+    "mlp_bn32": (NUM_NUMBERS,),
     "cnn": (1, 28, 28),
     "pyramid": (3, 32, 32),
     "pyramid64": (3, 32, 32),
@@ -74,7 +75,7 @@ class Setup:
             return Pyramid.with_(channels=PYRAMIDS[self.model])
         if self.model == "cnn":
             return LeNet.with_()
-        return MLP.with_(widths=WIDTHS, dropout=0.0, batch_norm=self.model == "mlp_bn")
+        return MLP.with_(widths=WIDTHS, dropout=0.0, batch_norm=self.model.startswith("mlp_bn"))
 
     def inputs(self, x: Tensor) -> Inputs:
         """Rows as our encoders read them."""

@@ -159,7 +159,7 @@ def test_a_step_is_timed_under_every_scheme(script, monkeypatch, tmp_path) -> No
     assert all(f"| {name} |" in text for name in SHARINGS)
 
 
-@pytest.mark.parametrize("model", ["mlp", "mlp_bn", "cnn", "pyramid", "pyramid64"])
+@pytest.mark.parametrize("model", ["mlp", "mlp_bn", "mlp_bn32", "cnn", "pyramid", "pyramid64"])
 def test_peers_have_the_encoder_that_ours_is(script, model) -> None:
     stands, peers = script("sharing_stands"), script("sharing_peers")
     setup = stands.Setup(model, 2, 4)

@@ -94,6 +94,8 @@ class Model(nn.Module):
 
     def _penalties_on(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """In full precision, as losses are."""
+        if not self.regularizers and type(self.sharing).output_penalties is Sharing.output_penalties:
+            return {}
         device = next(iter(outputs.values())).device.type
         with torch.autocast(device, enabled=False):
             wide = {name: in_full_precision(output) for name, output in outputs.items()}
