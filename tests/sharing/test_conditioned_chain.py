@@ -1,5 +1,6 @@
 """What all schemes promise that condition one trunk on the task."""
 
+import json
 import os
 import subprocess
 import sys
@@ -121,8 +122,9 @@ def test_an_encoder_of_one_stage_is_conditioned_there(conditioned):
 #: In a process of its own, where no call is checked for its shapes: what checks cannot be compiled.
 COMPILE = """
 import sys
+import json
 import conftest, torch
-for name, settings in eval(sys.argv[1]):
+for name, settings in json.loads(sys.argv[1]):
     torch.compiler.reset()
     sharing = conftest.disturb(conftest.build(name, settings)).train()
     compiled = torch.compile(sharing, backend="eager")
@@ -145,7 +147,7 @@ def test_it_compiles():
     here = Path(__file__).parent
     paths = os.pathsep.join([str(here), *filter(None, sys.path)])
     done = subprocess.run(
-        [sys.executable, "-c", COMPILE, repr(SCHEMES)],
+        [sys.executable, "-c", COMPILE, json.dumps(SCHEMES)],
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
