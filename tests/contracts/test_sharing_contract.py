@@ -210,6 +210,8 @@ def test_the_same_seeds_give_the_same_weights_and_the_next_others(built, request
 
 def test_a_copy_is_its_own(built):
     sharing, spec, case = built
+    for tasks in [[*case.tasks]] if _takes_together(sharing) else [[task] for task in case.tasks]:
+        sharing.train()(inputs_for(spec), tasks)  # what is remembered of it, graph and all, is not copied
     twin = copy.deepcopy(sharing)
     before = sharing.eval()(inputs_for(spec), list(case.tasks))
     with torch.no_grad():

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -224,3 +227,41 @@ def test_labels_enter_a_sequence_by_token_where_they_are_by_token(shape):
 def test_what_makes_no_sense_is_refused(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         JointManyTask(make_encoder, TASKS, torch.Generator(), **settings)
+
+
+def test_a_forward_is_forgotten_without_a_garbage_collection():
+    """A cycle among what it made would keep all its activations, on an accelerator for many steps."""
+    model = model_of()
+    gc.disable()
+    try:
+        outputs = model(INPUTS)
+        seen = [weakref.ref(output) for output in outputs.values()]
+        del outputs
+        assert all(reference() is None for reference in seen)
+    finally:
+        gc.enable()
+
+
+def test_padding_counts_in_no_prediction_that_is_pooled(chains):
+    """A lower task that predicts by token, below a stage whose feature has no tokens."""
+
+    class Pooling(nn.Module):
+        def forward(self, source):
+            return Feature(source.pooled()[:, :4])
+
+    def make(copy):
+        encoder = chains.tokens(copy)
+        encoder.stages = nn.ModuleList([*encoder.stages, Pooling(), nn.Identity()])
+        encoder.widths = (5, 4, 4, 4)
+        return encoder
+
+    tasks = {"tag": (1,), "kind": (2,), "mean": (3,)}
+    sharing = JointManyTask(make, tasks, torch.Generator())
+    sharing.expect_outputs(dict.fromkeys(tasks, OutputSpec((4,), "identity")))
+    for parameter in sharing.labels.parameters():
+        nn.init.ones_(parameter)
+    found = [
+        sharing.eval()(chains.sequences(padding), ["mean"], lambda task, own: own[-1].values)["mean"][-1].values
+        for padding in (0.0, 9.0)
+    ]
+    torch.testing.assert_close(found[0], found[1])

@@ -12,8 +12,8 @@ from polytask.feature import Feature, HeadOutput, Inputs, MakeEncoder, OutputSpe
 from polytask.sharing.base import Sharing
 from polytask.sharing.order import checked_order
 
-#: The probabilities, or numbers, that a task's head gave for these rows.
-Told = Callable[[str], Tensor]
+#: The probabilities, or numbers, that a task's head gave for these rows; by token with the tokens' mask.
+Told = Callable[[str], Feature]
 
 
 class JointManyTask(Sharing):
@@ -107,29 +107,16 @@ class JointManyTask(Sharing):
         """The features after each stage; lower tasks' heads are asked through `output_of`, left out without it."""
         depth = max(self.depth(task) for task in tasks)
         features: list[Feature] = []
-        known: dict[str, Tensor] = {}
-
-        def told(task: str) -> Tensor:
-            if task not in known:
-                assert output_of is not None
-                known[task] = self._specs[task].probabilities(output_of(task, read(task)))
-            return known[task]
-
-        def read(task: str) -> list[Feature]:
-            own = features[: self.depth(task)]
-            if output_of is not None and f"task_{task}" in self.peers:
-                own[-1] = self._with_labels(own[-1], self.peers[f"task_{task}"], self._peers(task), told)
-            return own
-
+        lower = _Lower(self, features, output_of)
         value: Inputs | Feature = inputs
         for stage in range(depth):
             feature = self.trunk[stage](value)
             features.append(feature)
             value = feature
             if stage in self._junctions and stage + 1 < depth:
-                value = self._joined(stage, features, told if output_of is not None else None)
+                value = self._joined(stage, features, None if output_of is None else lower.told)
         self._stages_run = depth if self.training else 0
-        return {task: read(task) for task in tasks}
+        return {task: lower.read(task) for task in tasks}
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """Stages, and what comes in behind them, that no other task needs; peers' labels that no other task reads."""
@@ -162,6 +149,17 @@ class JointManyTask(Sharing):
         distances = [(p - getattr(self, f"remembered_{k}")).square().sum() for k, p in enumerate(ran)]
         return {"successive": self.successive * torch.stack(distances).sum()}
 
+    def own_features(self, task: str, features: Sequence[Feature], told: Told | None) -> list[Feature]:
+        """What a task's head reads: the features after each stage, with what its peers predict in the last."""
+        own = list(features[: self.depth(task)])
+        if told is not None and f"task_{task}" in self.peers:
+            own[-1] = self._with_labels(own[-1], self.peers[f"task_{task}"], self._peers(task), told)
+        return own
+
+    def probabilities(self, task: str, output: Tensor) -> Tensor:
+        """A head's output as other tasks read it."""
+        return self._specs[task].probabilities(output)
+
     def _joined(self, stage: int, features: list[Feature], told: Told | None) -> Feature:
         """What the next stage is given."""
         found = features[stage]
@@ -187,6 +185,31 @@ class JointManyTask(Sharing):
     def _peers(self, task: str) -> list[str]:
         """The tasks of its depth before it."""
         return sorted(c for c in self._lower[task] if self.depth(c) == self.depth(task))
+
+
+class _Lower:
+    """What lower tasks' heads say in one forward, each asked once.
+
+    An object and not two functions that call each other: those are a cycle, which would keep every activation until
+    Python collects garbage.
+    """
+
+    def __init__(self, sharing: JointManyTask, features: Sequence[Feature], output_of: HeadOutput | None) -> None:
+        self.sharing, self.features, self.output_of = sharing, features, output_of
+        self.known: dict[str, Feature] = {}
+
+    def told(self, task: str) -> Feature:
+        """The probabilities, or numbers, that this task's head gives."""
+        if task not in self.known:
+            assert self.output_of is not None
+            own = self.read(task)
+            found = self.sharing.probabilities(task, self.output_of(task, own))
+            self.known[task] = Feature(found, own[-1].mask if found.shape[:2] == own[-1].values.shape[:2] else None)
+        return self.known[task]
+
+    def read(self, task: str) -> list[Feature]:
+        """What this task's head reads."""
+        return self.sharing.own_features(task, self.features, None if self.output_of is None else self.told)
 
 
 def _lower_tasks(
@@ -219,13 +242,14 @@ def _size(spec: OutputSpec) -> int:
     return spec.shape[0] if len(spec.shape) == 3 else spec.shape[-1]
 
 
-def _fitting(told: Tensor, feature: Feature) -> Tensor:
+def _fitting(told: Feature, feature: Feature) -> Tensor:
     """`[B, size]`, or `[B, L, size]` where the feature has these L tokens."""
-    if told.ndim == 1:
-        return told.unsqueeze(1)
-    if told.ndim == 3 and feature.values.ndim == 3 and told.shape[1] == feature.values.shape[1]:
-        return told
-    return Feature(told).pooled()
+    values = told.values
+    if values.ndim == 1:
+        return values.unsqueeze(1)
+    if values.ndim == 3 and feature.values.ndim == 3 and values.shape[1] == feature.values.shape[1]:
+        return values
+    return told.pooled()
 
 
 def _plus(feature: Feature, given: Tensor) -> Feature:

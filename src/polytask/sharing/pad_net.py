@@ -13,6 +13,7 @@ from torch.nn import functional
 from polytask.encoders import run_stages
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
+from polytask.sharing.last import LastForward
 
 
 class Local(nn.Module):
@@ -113,7 +114,8 @@ class PadNet(Sharing):
             self.adapters[f"task_{task}"] = Local(before, after, kernel, generator)
             received = {f"task_{other}": Message(after, kernel, generator) for other in self._others(task)}
             self.messages[f"task_{task}"] = nn.ModuleDict(received)
-        self._initial: dict[str, list[Feature]] = {}
+        #: In training: task -> what its second head reads.
+        self._initial = LastForward()
 
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
         """The features after each stage; f_j is made for all tasks of the stages that these tasks' heads read."""
@@ -125,12 +127,13 @@ class PadNet(Sharing):
             *before, last = shared[: self.depth(task)]
             return [*before, Feature(values, last.mask)]
 
-        self._initial = {task: read(task, own[task]) for task in tasks} if self.training else {}
+        is_predicting = self.training and self.initial_weight > 0
+        self._initial.values = {task: read(task, own[task]) for task in tasks} if is_predicting else {}
         return {task: read(task, self._with_messages(task, own)) for task in tasks}
 
     def initial_features(self) -> dict[str, list[Feature]]:
         """What the second heads read: f_t at the deepest stage."""
-        return self._initial
+        return self._initial.values
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """What it receives; its f_t where no other task is read there; stages that no other task's head needs."""

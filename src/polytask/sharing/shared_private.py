@@ -13,6 +13,10 @@ from polytask.encoders import run_stages
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import UNREAD, Sharing
 from polytask.sharing.joining import joined
+from polytask.sharing.last import LastForward
+
+#: Task, stage, pooled s, pooled p.
+Seen = tuple[str, int, Tensor, Tensor]
 
 
 class ReversedGradient(torch.autograd.Function):
@@ -98,12 +102,13 @@ class SharedPrivate(Sharing):
             self.discriminators[f"stage_{stage}"] = nn.Linear(one_chain[stage], len(names))
         for parameter in self.discriminators.parameters():
             nn.init.zeros_(parameter)
-        #: Of the last forward in training: task, stage, pooled s, pooled p.
-        self._seen: list[tuple[str, int, Tensor, Tensor]] = []
+        #: Of the last forward in training.
+        self._last = LastForward()
 
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
         """Both chains' features, joined, at the stages that each head reads."""
-        self._seen = []
+        seen: list[Seen] = []
+        self._last.values = {"seen": seen}
         if self.training and self.adversarial and len(tasks) > 1:
             raise ValueError(f"shared_private: got rows for {len(tasks)} tasks at once, while {_WANTED}")
         shared = run_stages(self.trunk[: max(self.depth(task) for task in tasks)], inputs)
@@ -112,7 +117,7 @@ class SharedPrivate(Sharing):
             own, reads = run_stages(self._chain(task), inputs), set(self.reads(task))
             found[task] = [joined([shared[k], own[k]]) if k in reads else UNREAD for k in range(len(own))]
             if self.training and (self.adversarial or self.orthogonality):
-                self._seen += [(task, k, shared[k].pooled(), own[k].pooled()) for k in sorted(reads)]
+                seen += [(task, k, shared[k].pooled(), own[k].pooled()) for k in sorted(reads)]
         return found
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
@@ -127,11 +132,12 @@ class SharedPrivate(Sharing):
     def penalties(self) -> dict[str, Float[Tensor, ""]]:
         """Of the last forward in training; those of weight 0 are left out."""
         found: dict[str, Tensor] = {}
-        told = [self._told(task, stage, shared) for task, stage, shared, _ in self._seen if self._tells(task, stage)]
+        seen: list[Seen] = self._last.values.get("seen", [])
+        told = [self._told(task, stage, shared) for task, stage, shared, _ in seen if self._tells(task, stage)]
         if told:
             found["adversarial"] = self.adversarial * torch.stack(told).mean()
-        if self._seen and self.orthogonality:
-            overlaps = torch.stack([overlap(shared, private) for _, _, shared, private in self._seen])
+        if seen and self.orthogonality:
+            overlaps = torch.stack([overlap(shared, private) for _, _, shared, private in seen])
             found["orthogonality"] = self.orthogonality * overlaps.mean()
         return found
 
