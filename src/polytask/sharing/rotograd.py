@@ -98,7 +98,8 @@ class RotoGrad(Sharing):
 
     def penalties(self) -> dict[str, Float[Tensor, ""]]:
         """How far the last step's gradients are from pointing one way once rotated back: −Σ ⟨R_t, Σ_n g_nt v_nᵀ⟩."""
-        terms = [module.disagreement() for module in self.modules() if isinstance(module, Rotation)]
+        rotations = (module for module in self.modules() if isinstance(module, Rotation))
+        terms = [term for rotation in rotations if (term := rotation.disagreement()) is not None]
         return {"rotation": torch.stack(terms).sum()} if terms else {}
 
     def check_rows(self, tables: Sequence[Sequence[str]], *, is_one_task_a_step: bool) -> None:
