@@ -1,5 +1,6 @@
 """A chain a task, with units between them that mix what all chains have after a stage."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import cast
@@ -12,6 +13,8 @@ from polytask.sharing.starts import cut
 #: Builds the unit of one task behind one stage: (task, the tasks whose chains it mixes, channels) -> a module that maps
 #: the features of these chains, in order, to the task's.
 MakeUnit = Callable[[str, Sequence[str], int], nn.Module]
+#: ("stage" or "unit", number of the stage, task).
+Part = tuple[str, int, str]
 
 
 class MixedChains(nn.Module):
@@ -33,6 +36,8 @@ class MixedChains(nn.Module):
     ) -> None:
         super().__init__()
         self.depths = dict(depths)
+        #: How many tasks run a stage or unit; counted once, when first asked.
+        self._num_runners: Counter[Part] | None = None
         self.chains = cut(chains, depths)
         self.units = nn.ModuleDict()
         widths = next(iter(chains.values())).widths
@@ -69,16 +74,21 @@ class MixedChains(nn.Module):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The parameters that this task runs and no other."""
-        others = {id(module) for other in self.depths if other != task for module in self._modules_of(other)}
-        own = (module for module in self._modules_of(task) if id(module) not in others)
+        if self._num_runners is None:
+            self._num_runners = Counter(part for other in self.depths for part in self._parts_of(other))
+        own = (self._module(part) for part in self._parts_of(task) if self._num_runners[part] == 1)
         return chain.from_iterable(module.parameters() for module in own)
 
-    def _modules_of(self, task: str) -> Iterator[nn.Module]:
+    def _parts_of(self, task: str) -> Iterator[Part]:
         """The stages and units that run for this task alone."""
         for stage, (runs, gives) in enumerate(self._needs([task])):
-            yield from (self._stage(stage, name) for name in runs)
+            yield from (("stage", stage, name) for name in runs)
             if self._is_mixed(stage):
-                yield from (self._unit(stage, name) for name in gives)
+                yield from (("unit", stage, name) for name in gives)
+
+    def _module(self, part: Part) -> nn.Module:
+        kind, stage, task = part
+        return self._stage(stage, task) if kind == "stage" else self._unit(stage, task)
 
     def _needs(self, tasks: Sequence[str]) -> list[tuple[list[str], list[str]]]:
         """Stage by stage whose stage has to run, and whose feature behind the unit is needed, for these tasks."""
