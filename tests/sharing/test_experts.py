@@ -6,6 +6,7 @@ from torch import nn
 
 from polytask.encoders import MLP, layered, run_stages
 from polytask.feature import Feature, InputSpec
+from polytask.sharing import SHARINGS
 from polytask.sharing.experts import Experts, mix
 
 SPEC = InputSpec(numbers=tuple("abcde"))
@@ -94,3 +95,12 @@ def test_a_mixture_is_a_weighted_sum(shape):
     torch.testing.assert_close(mix(parts, rows).values, expected)
     expected = torch.einsum("e,e...->...", rows[0], everything)
     torch.testing.assert_close(mix(parts, rows[0]).values, expected)
+
+
+def test_experts_of_a_frozen_encoder_stay_frozen(chains):
+    def frozen(copy):
+        return chains.mlp(copy).requires_grad_(False)
+
+    sharing = SHARINGS["mmoe"](frozen, {"x": (-1,), "y": (-1,)}, torch.Generator(), experts=3)
+    assert list(sharing.experts.parameters())
+    assert not any(p.requires_grad for p in sharing.experts.parameters())

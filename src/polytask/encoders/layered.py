@@ -43,9 +43,12 @@ class StackedLinear(nn.Module):
 
     def __init__(self, copies: Sequence[nn.Linear]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.stack([copy.weight.detach().T.contiguous() for copy in copies]))
+        # What is frozen in the encoder stays so.
+        weights = torch.stack([copy.weight.detach().T.contiguous() for copy in copies])
+        self.weight = nn.Parameter(weights, requires_grad=copies[0].weight.requires_grad)
         biases = [copy.bias.detach().unsqueeze(0) for copy in copies if copy.bias is not None]
-        self.bias = nn.Parameter(torch.stack(biases)) if biases else None
+        is_bias_trained = copies[0].bias is not None and copies[0].bias.requires_grad
+        self.bias = nn.Parameter(torch.stack(biases), requires_grad=is_bias_trained) if biases else None
 
     def forward(self, values: Float[Tensor, "copies batch before"]) -> Float[Tensor, "copies batch after"]:
         """Every copy's product, in one batched multiplication."""
