@@ -104,3 +104,20 @@ def test_experts_of_a_frozen_encoder_stay_frozen(chains):
     sharing = SHARINGS["mmoe"](frozen, {"x": (-1,), "y": (-1,)}, torch.Generator(), experts=3)
     assert list(sharing.experts.parameters())
     assert not any(p.requires_grad for p in sharing.experts.parameters())
+
+
+def test_experts_are_exported_for_more_rows_than_run_together(chains):
+    sharing = SHARINGS["mmoe"](chains.mlp, {"x": (-1,), "y": (-1,)}, torch.Generator(), experts=3).eval()
+
+    class Values(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.sharing = sharing
+
+        def forward(self, inputs):
+            return self.sharing(inputs, ["x"])["x"][-1].values
+
+    inputs, rows = chains.inputs(), torch.export.Dim("rows", min=2)
+    exported = torch.export.export(Values(), (inputs,), dynamic_shapes=({key: {0: rows} for key in inputs},)).module()
+    many = chains.inputs(layered.MANY_ROWS + 1)
+    torch.testing.assert_close(exported(many), Values()(many))

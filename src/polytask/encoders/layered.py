@@ -146,7 +146,8 @@ class StackedStage(nn.Module):
 
     def runs_together(self, num_rows: int, device: torch.device) -> bool:
         """Whether one batched multiplication is the faster way for this many rows."""
-        if device.type != "cpu":
+        # A graph that is exported or compiled is for any number of rows, and has one way.
+        if device.type != "cpu" or torch.compiler.is_compiling():
             return True
         widest = max((layer.weight.shape[2] for layer in self.layers if isinstance(layer, StackedLinear)), default=0)
         return num_rows <= MANY_ROWS and self.num_copies * num_rows * widest <= LARGE_RESULT

@@ -56,7 +56,8 @@ class Experts(nn.Module):
 
     def _run(self, stage: nn.Module, source: Source) -> list[Feature] | Tensor:
         if isinstance(stage, StackedStage):
-            if stage.runs_together(*_size(source)):
+            rows = _rows_of_one(source)
+            if stage.runs_together(rows.shape[0], rows.device):
                 return stage(_entered(stage, source))
             members = stage.members()
         else:
@@ -65,12 +66,11 @@ class Experts(nn.Module):
         return [member(cast(Feature, one)) for member, one in zip(members, each, strict=True)]
 
 
-def _size(source: Source) -> tuple[int, torch.device]:
-    """How many rows come, and where they are."""
+def _rows_of_one(source: Source) -> Tensor:
+    """What one of the experts takes, rows first. (Not their number: it is a symbol where a graph is exported.)"""
     if isinstance(source, Tensor):
-        return source.shape[1], source.device
-    values = source.values if isinstance(source, Feature) else _first(source)
-    return values.shape[0], values.device
+        return source[0]
+    return source.values if isinstance(source, Feature) else _first(source)
 
 
 def _first(source: Inputs | Sequence[Feature]) -> Tensor:
