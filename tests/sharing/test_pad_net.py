@@ -32,9 +32,12 @@ def pad_net(tasks=None, **settings):
 class Plain(nn.Module):
     """One stage that hands on its input."""
 
-    def __init__(self, width):
+    def __init__(self, width, kind="vector"):
         super().__init__()
-        self.widths, self.stages = (width,), nn.ModuleList([First()])
+        self.widths, self.stages, self.kind = (width,), nn.ModuleList([First()]), kind
+
+    def kinds(self):
+        return (self.kind,)
 
 
 class First(nn.Module):
@@ -64,36 +67,43 @@ def test_messages_worked_by_hand():
 
 def test_the_sum_over_the_others_against_a_plain_loop():
     tasks = {"x": (-1,), "y": (-1,), "w": (-1,)}
-    sharing = pad_net(tasks, kernel=3).eval()
+    sharing = pad_net(tasks, kernel=3).eval()  # off pictures there is nothing to convolve
     h = sharing.trunk[2](sharing.trunk[1](sharing.trunk[0](INPUTS))).values
 
-    def at_centre(local, values):
-        return values @ local.weight[:, :, 1, 1].T + (0 if local.bias is None else local.bias)
+    def mapped(local, values):
+        return values @ local.weight[:, :, 0, 0].T + (0 if local.bias is None else local.bias)
 
-    f = {t: at_centre(sharing.adapters[f"task_{t}"], h).relu() for t in tasks}
+    f = {t: mapped(sharing.adapters[f"task_{t}"], h).relu() for t in tasks}
     for t, features in sharing(INPUTS, list(tasks)).items():
         expected = f[t]
         for j in tasks:
             if j != t:
                 message = sharing.messages[f"task_{t}"][f"task_{j}"]
-                expected = expected + at_centre(message.gate, f[j]).sigmoid() * at_centre(message.value, f[j])
+                expected = expected + mapped(message.gate, f[j]).sigmoid() * mapped(message.value, f[j])
         torch.testing.assert_close(features[-1].values, expected)
 
 
 def test_pictures_are_convolved_and_sequences_mapped_by_token():
-    local = Local(2, 3, 3, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
     pictures, sequences = torch.randn(1, 2, 5, 4), torch.randn(2, 6, 2)
-    assert local(pictures).shape == (1, 3, 5, 4)
+    local = Local(2, 3, 3, generator)
     torch.testing.assert_close(local(pictures), functional.conv2d(pictures, local.weight, local.bias, padding=1))
+    local = Local(2, 3, 1, generator)
     torch.testing.assert_close(local(sequences)[1, 2], local(sequences[1, 2:3])[0])
-    alone = torch.zeros(1, 2, 1, 1)
-    alone[0, :, 0, 0] = sequences[0, 0]
-    torch.testing.assert_close(local(alone)[0, :, 0, 0], local(sequences[:1, 0])[0])  # a picture of one place
+    as_picture = local(sequences.movedim(-1, 1).unsqueeze(-1)).squeeze(-1).movedim(1, -1)
+    torch.testing.assert_close(local(sequences), as_picture)
+
+
+@pytest.mark.parametrize(("kind", "side"), [("vector", 1), ("sequence", 1), ("picture", 3)])
+def test_a_kernel_is_for_pictures(kind, side):
+    sharing = PadNet(lambda copy: Plain(2, kind), {"a": (0,), "b": (0,)}, torch.Generator())
+    assert sharing.adapters["task_a"].weight.shape == (2, 2, side, side)
+    assert sharing.messages["task_a"]["task_b"].gate.weight.shape == (2, 2, side, side)
 
 
 def test_a_mask_goes_on():
     mask = torch.tensor([[True, False, True]])
-    sharing = PadNet(lambda copy: Plain(2), {"a": (0,), "b": (0,)}, torch.Generator(), channels=4)
+    sharing = PadNet(lambda copy: Plain(2, "sequence"), {"a": (0,), "b": (0,)}, torch.Generator(), channels=4)
     found = sharing({"values": torch.randn(1, 3, 2), "mask": mask}, ["a"])["a"][0]
     assert found.values.shape == (1, 3, 4)
     assert torch.equal(found.mask, mask)

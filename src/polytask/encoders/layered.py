@@ -76,8 +76,9 @@ class StackedBatchNorm(nn.Module):
 
     def __init__(self, copies: Sequence[nn.BatchNorm1d]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.stack([copy.weight.detach() for copy in copies]))
-        self.bias = nn.Parameter(torch.stack([copy.bias.detach() for copy in copies]))
+        weights, biases = ([getattr(copy, name).detach() for copy in copies] for name in ("weight", "bias"))
+        self.weight = nn.Parameter(torch.stack(weights), requires_grad=copies[0].weight.requires_grad)
+        self.bias = nn.Parameter(torch.stack(biases), requires_grad=copies[0].bias.requires_grad)
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             self.register_buffer(name, torch.stack([getattr(copy, name) for copy in copies]))
         self.momentum, self.eps = float(copies[0].momentum or 0.0), copies[0].eps

@@ -47,9 +47,12 @@ class ChannelNorm(nn.Module):
         values = feature.values
         if values.ndim == 4:
             return self._normalise(values)
-        if values.ndim == 3 and feature.mask is not None and self.training:
-            kept = self._normalise(values[feature.mask])
-            return kept.new_zeros(values.shape).index_put((feature.mask,), kept)
+        if values.ndim == 3 and feature.mask is not None:
+            if self.training:
+                kept = self._normalise(values[feature.mask])
+                return kept.new_zeros(values.shape).index_put((feature.mask,), kept)
+            normal = self._normalise(values.flatten(0, -2)).view(values.shape)
+            return normal.masked_fill(~feature.mask.unsqueeze(-1), 0)
         return self._normalise(values.flatten(0, -2)).view(values.shape)
 
     def _normalise(self, values: Float[Tensor, "rows channels ..."]) -> Float[Tensor, "rows channels ..."]:

@@ -32,7 +32,8 @@ class JointManyTask(Sharing):
         tasks: task -> the stages its head reads; the deepest places it.
         generator: as for every `Sharing`.
         order: every task once, from shallow to deep; by depth where not given.
-        successive: weight of the penalty, >= 0.
+        successive: weight of the penalty, >= 0; 0.01 in the paper. It acts once somebody has called `remember()`, which
+            no agenda does yet.
 
     Raises:
         ValueError: an order that does not name every task once or goes from deep to shallow, a weight below 0.
@@ -65,7 +66,7 @@ class JointManyTask(Sharing):
         generator: torch.Generator,
         *,
         order: Sequence[str] | None = None,
-        successive: float = 0.01,
+        successive: float = 0.0,
     ) -> None:
         super().__init__(make_encoder, tasks, generator)
         if not 0 <= successive < float("inf"):

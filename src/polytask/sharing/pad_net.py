@@ -17,7 +17,7 @@ from polytask.sharing.last import LastForward
 
 
 class Local(nn.Module):
-    """A convolution on pictures; on vectors and sequences its centre, which is a linear map of channels."""
+    """A convolution on pictures; on vectors and sequences, with a kernel of 1, a linear map of channels."""
 
     def __init__(self, before: int, after: int, kernel: int, generator: torch.Generator, *, bias: bool = True) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Local(nn.Module):
         middle = self.weight.shape[-1] // 2
         if values.ndim == 4:
             return functional.conv2d(values, self.weight, self.bias, padding=middle)
-        return functional.linear(values, self.weight[:, :, middle, middle], self.bias)
+        return functional.linear(values, self.weight.flatten(1), self.bias)
 
 
 class Message(nn.Module):
@@ -58,8 +58,8 @@ class PadNet(Sharing):
         make_encoder: builds a fresh chain of stages.
         tasks: task -> the stages its head reads.
         generator: for the first weights of A, W and V.
-        channels: of f_t; None: as many as h has.
-        kernel: side of the convolutions, odd. Off pictures its centre alone acts: 1 spares the rest there.
+        channels: of f_t; None: as many as h has. The paper's are 256; every pair of tasks has two maps of them.
+        kernel: side of the convolutions on pictures, odd.
         initial_weight: of the second heads' losses, at least 0; 0: no second heads.
 
     Raises:
@@ -91,7 +91,7 @@ class PadNet(Sharing):
         tasks: Mapping[str, tuple[int, ...]],
         generator: torch.Generator,
         *,
-        channels: int | None = 256,
+        channels: int | None = None,
         kernel: int = 3,
         initial_weight: float = 1.0,
     ) -> None:
@@ -106,13 +106,14 @@ class PadNet(Sharing):
             raise ValueError(f"pad_net: initial_weight={initial_weight}, a number from 0 is wanted, such as 1")
         self.channels, self.initial_weight = channels, initial_weight
         trunk = make_encoder(0)
-        self.widths = tuple(trunk.widths)
+        self.widths, kinds = tuple(trunk.widths), trunk.kinds()
         self.trunk = trunk.stages[: max(self.depth(task) for task in self.tasks)]
         self.adapters, self.messages = nn.ModuleDict(), nn.ModuleDict()
         for task in sorted(self.tasks):
             before, after = self.widths[self.depth(task) - 1], self.widths_of(task)[self.depth(task) - 1]
-            self.adapters[f"task_{task}"] = Local(before, after, kernel, generator)
-            received = {f"task_{other}": Message(after, kernel, generator) for other in self._others(task)}
+            side = kernel if kinds[self._place(task)] == "picture" else 1
+            self.adapters[f"task_{task}"] = Local(before, after, side, generator)
+            received = {f"task_{other}": Message(after, side, generator) for other in self._others(task)}
             self.messages[f"task_{task}"] = nn.ModuleDict(received)
         #: In training: task -> what its second head reads.
         self._initial = LastForward()

@@ -14,6 +14,7 @@ from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import UNREAD, Sharing
 from polytask.sharing.joining import joined
 from polytask.sharing.last import LastForward
+from polytask.sharing.starts import copy_of
 
 #: Task, stage, pooled s, pooled p.
 Seen = tuple[str, int, Tensor, Tensor]
@@ -94,7 +95,7 @@ class SharedPrivate(Sharing):
         self.trunk = trunk.stages[: max(self.depth(task) for task in self.tasks)]
         self.private = nn.ModuleDict()
         for task in sorted(self.tasks):
-            self.private[f"task_{task}"] = make_encoder(task).stages[: self.depth(task)]
+            self.private[f"task_{task}"] = make_encoder(copy_of(task, "own")).stages[: self.depth(task)]
         #: Stage -> the tasks that its discriminator tells apart.
         self._told_apart = self._readers() if adversarial else {}
         self.discriminators = nn.ModuleDict()
@@ -157,9 +158,10 @@ class SharedPrivate(Sharing):
 
     def _told(self, task: str, stage: int, shared: Tensor) -> Tensor:
         """How far the discriminator of a stage is from naming the task of these rows."""
-        told = self.discriminators[f"stage_{stage}"](_wide(ReversedGradient.apply(shared)))
+        discriminator = cast(nn.Linear, self.discriminators[f"stage_{stage}"])
+        told = discriminator(ReversedGradient.apply(shared).to(discriminator.weight.dtype))
         place = self._told_apart[stage].index(task)
-        return functional.cross_entropy(told, torch.full((len(told),), place, device=told.device))
+        return functional.cross_entropy(_wide(told), torch.full((len(told),), place, device=told.device))
 
     def _chain(self, task: str) -> nn.ModuleList:
         return cast(nn.ModuleList, self.private[f"task_{task}"])
