@@ -99,6 +99,8 @@ def make_blueprint(
         regularizers=experiment.regularizers,
     )
     try:
+        with torch.random.fork_rng(devices=[]):
+            blueprint.encoder(spec).kinds()  # stages that do not meet are answered here, not from inside torch
         model = blueprint.build()
         model.sharing.check_rows(tables, is_one_task_a_step=not experiment.agenda.constructor.balances)
     except ValueError as error:
