@@ -14,7 +14,7 @@ SHARING = [
     ("mmoee", {}, "did you mean 'mmoe'"),
     ({"mmoe": {"expert": 3}}, {}, "did you mean 'experts'"),
     ({"mmoe": {"experts": "four"}}, {}, "a whole number is wanted"),
-    ({"mmoe": {"experts": 0}}, {}, "at least one expert"),
+    ({"mmoe": {"experts": 0}}, {}, "there are no experts"),
     ({"mmoe": {"split": 9}}, {}, "needs 10 stages or more, but the encoder has 3"),
     ({"mmoe": {"dropout": float("nan")}}, {}, "neither NaN nor infinite"),
     ({"top_k": {"experts": 4, "k": 5}}, {}, "k=5 of 4 experts"),

@@ -99,8 +99,8 @@ def test_every_way_of_differentiating_gives_the_same_gradients(conditioned, sche
 @pytest.mark.parametrize(
     ("stages", "sentence"),
     [
-        ((3,), "stages names stage 3, but the encoder has 3 stages: 0 to 2, or -1 to -3 from the end"),
-        ((-4,), "stages names stage -4"),
+        ((3,), "there is no stage 3: the encoder has 3 stages, 0 to 2, or -1 to -3 from the end"),
+        ((-4,), "there is no stage -4"),
         ((2, -1), "names a stage twice"),
         ((), "conditions none"),
     ],

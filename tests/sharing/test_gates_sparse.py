@@ -157,7 +157,7 @@ def test_training_ends_in_a_sparse_choice(mlp64, inputs64):
     [
         (TopK, {"k": 9}, "top_k: k=9 of 8 experts: a row takes 1 to 8 of them"),
         (TopK, {"k": 0}, "top_k: k=0 of 8 experts"),
-        (TopK, {"experts": 0, "k": 1}, "top_k: k=1 of 0 experts"),
+        (TopK, {"experts": 0, "k": 1}, "top_k: experts=0: at least one is wanted"),
         (TopK, {"balance_weight": -0.1}, "top_k: balance_weight is a penalty's factor"),
         (DSelectK, {"k": 9}, "dselect_k: k=9 of 8 experts: a task takes 1 to 8 of them"),
         (DSelectK, {"gamma": 0.0}, "dselect_k: gamma is the width of the smooth step, above 0, got 0.0"),

@@ -164,12 +164,12 @@ def test_records_tell_shares_entropies_and_loads(mlp64, inputs64):
     assert sharing.records() == {}
     sharing(inputs64, ["x", "y"])
     records = sharing.records()
-    first = records["gates, level 1"]
+    first = records["gates, level 0"]
     assert (first.rows, first.columns) == (("x", "y", "shared"), ("x 1", "y 1", "shared 1", "shared 2"))
     torch.testing.assert_close(
         torch.tensor(first.values), torch.tensor([[1 / 3, 0, 1 / 3, 1 / 3], [0, 1 / 3, 1 / 3, 1 / 3], [0.25] * 4])
     )
-    entropies = [row[0] for row in records["gate entropy, level 2"].values]
+    entropies = [row[0] for row in records["gate entropy, level 1"].values]
     torch.testing.assert_close(torch.tensor(entropies), torch.tensor([3.0, 3.0]).log())
 
 
@@ -198,9 +198,10 @@ def test_every_way_of_differentiating_agrees(mlp64, inputs64, assert_paths_agree
 @pytest.mark.parametrize(
     ("scheme", "settings", "sentence"),
     [
-        (MMoE, {"experts": 0}, "mmoe: there must be at least one expert, got 0 shared and 0 of each task"),
-        (MMoE, {"experts": -2}, "at least one expert"),
-        (PLE, {"experts": 0, "task_experts": 0}, "ple: there must be at least one expert"),
+        (MMoE, {"experts": 0}, "mmoe: there are no experts: at least one is wanted"),
+        (MMoE, {"experts": -2}, "mmoe: experts=-2: a whole number from 0 is wanted"),
+        (CGC, {"task_experts": -2}, "cgc: task_experts=-2: a whole number from 0"),
+        (PLE, {"experts": 0, "task_experts": 0}, "ple: there are no experts"),
         (MMoE, {"split": 0}, "mmoe: split=0: gates read what a shared stem gives, so it has at least 1 stage"),
         (MMoE, {"split": 3}, "mmoe: split=3 with 1 level of experts needs 4 stages or more, but the encoder has 3"),
         (PLE, {"levels": 3}, "ple: split=1 with 3 levels of experts needs 4 stages or more, but the encoder has 3"),

@@ -8,6 +8,7 @@ from polytask.config import constructors, plain
 from polytask.experiment.choices import Experiment
 from polytask.experiment.given import ALL, Source
 from polytask.experiment.prepare import Prepared
+from polytask.sharing import Sharing
 from polytask.tasks import Task
 from polytask.train import optimizer_class
 
@@ -73,6 +74,8 @@ def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]
     for task in prepared.blueprint.tasks:
         if task.after:
             yield f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda"
+    if experiment.sharing.constructor.notices is not Sharing.notices:
+        yield from (f"warning: {sentence}" for sentence in prepared.blueprint.build().sharing.notices())
     *_, balancer = constructors(experiment.balancer)  # one that wraps another does what that one does
     reads = {*balancer.reads, *getattr(optimizer_class(experiment.train), "reads", ())}
     engine = plain(experiment.gradients)

@@ -135,6 +135,7 @@ class Run:
         best_for: str = "mean",
         device: str = "cpu",
         batch_size: int = 4096,
+        preference: Mapping[str, float] | None = None,
     ) -> pd.DataFrame:
         """Predictions in the user's own terms, a column a task, in the rows' order (a DataFrame's index is kept).
 
@@ -145,13 +146,17 @@ class Run:
             best_for: which weights (see `model`).
             device: where it runs (see `model`).
             batch_size: rows at a time.
+            preference: task -> how much it matters, for every task, where the sharing is `preference_conditioned`.
 
         Raises:
             SchemaError: an input column is missing or cannot be read; names it.
+            ValueError: a preference that cannot be, or for another sharing.
         """
         chosen = tasks_of(self.tasks, tasks)
         table = Table.of(rows)
         model = self.model(best_for, device)
+        if preference is not None:
+            model.sharing.prefer(preference)
         encoded = TensorTable(self._preprocessor().transform(table), Targets({}, {}, {}), pick_device(device))
         outputs = outputs_of(model, encoded, chosen, batch_size)
         index = rows.index if isinstance(rows, pd.DataFrame) else table.frame.index

@@ -21,6 +21,9 @@ from polytask.runs.graph import ModelGraph, Node, closure
 #: A module that is run whole, or a parameter that a scheme uses itself.
 Part = nn.Module | nn.Parameter
 
+#: How many made-up rows are run: a number that no axis of features is likely to have.
+ROWS = 7
+
 CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
@@ -39,7 +42,7 @@ def graph_of(blueprint: Blueprint, weights: Mapping[str, Tensor] | None = None) 
         for parameter in model.parameters():
             parameter.requires_grad_()  # what is frozen is part of it too
         numbers = {id(stage): number for chain in chains for number, stage in enumerate(chain.stages)}
-        return _Trace(model, numbers).graph(blueprint.spec.example())
+        return _Trace(model, numbers).graph(blueprint.spec.example(ROWS))
 
 
 class _Trace:
@@ -115,7 +118,7 @@ class _Trace:
             def mark(value: Tensor) -> Tensor:
                 if not value.is_floating_point():
                     return value
-                self.shapes[name] = tuple(value.shape[1:] if len(value) == 2 else value.shape)
+                self.shapes[name] = _of_a_row(value.shape)
                 if not value.requires_grad:
                     self.read.setdefault(name, set()).update(self._sources(tensors_in(args)))
                     value = value.detach().requires_grad_()
@@ -201,6 +204,17 @@ class _Trace:
             calls=self.calls.get(name, 0),
             tasks=tuple(t for t in reached if (name in whose[t] if held else f"tasks.{t}" in after)),
         )
+
+
+def _of_a_row(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape without the axis of rows, which is the first one that has as many as were run.
+
+    Example:
+        >>> _of_a_row((ROWS, 16)), _of_a_row((4, ROWS, 16)), _of_a_row((3, 3))
+        ((16,), (4, 16), (3, 3))
+    """
+    place = list(shape).index(ROWS) if ROWS in shape else len(shape)
+    return (*shape[:place], *shape[place + 1 :])
 
 
 def parts_of(model: Model, stages: Mapping[int, int]) -> dict[str, Part]:

@@ -50,7 +50,9 @@ class Sharing(nn.Module, ABC):
         self, make_encoder: MakeEncoder, tasks: Mapping[str, tuple[int, ...]], generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.tasks = dict(tasks)
+        if not isinstance(tasks, Mapping) or not tasks:
+            raise ValueError(f"sharing: tasks are a dict, name -> the stages its head reads, not {tasks!r}")
+        self.tasks = {name: tuple(read) for name, read in tasks.items()}
 
     @abstractmethod
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
@@ -93,6 +95,12 @@ class Sharing(nn.Module, ABC):
     def reads(self, task: str) -> tuple[int, ...]:
         """The stages this task's head reads, counted from the front."""
         num_stages = len(self.widths_of(task))
+        for stage in self.tasks[task]:
+            if not -num_stages <= stage < num_stages:
+                raise ValueError(
+                    f"task {task!r} reads stage {stage}, but its encoder has {num_stages} stages: "
+                    f"0 to {num_stages - 1}, or -1 for the last"
+                )
         return tuple(stage % num_stages for stage in self.tasks[task])
 
     def penalties(self) -> dict[str, Float[Tensor, ""]]:
@@ -136,6 +144,21 @@ class Sharing(nn.Module, ABC):
     def records(self) -> dict[str, Record]:
         """What the scheme has learnt about who shares what, by title: for the history and the report."""
         return {}
+
+    def prefer(self, preference: Mapping[str, float]) -> None:
+        """Sets how much each task matters from now on, for schemes that can trade tasks against each other.
+
+        Raises:
+            ValueError: a scheme that cannot; a preference that cannot be.
+        """
+        raise ValueError(
+            f"{type(self).__name__} reads no preference among tasks, so that none can be chosen after training; train "
+            "with sharing: preference_conditioned"
+        )
+
+    def notices(self) -> Iterator[str]:
+        """What a user should know of these settings before training: what they cost, or that they have no effect."""
+        return iter(())
 
     def check_rows(self, tables: Sequence[Sequence[str]], *, is_one_task_a_step: bool) -> None:
         """Refuses tasks on rows of their own where the scheme cannot serve them so, or needs just that.

@@ -76,7 +76,7 @@ class Branching(Sharing):
                 if any(self.depth(task) > stage for task in group):
                     if group not in chains:
                         chains[group] = make_encoder(_copy(group, len(self.tasks), initialisation))
-                    copies[f"task_{group[0]}"] = chains[group].stages[stage]
+                    copies[_key(group)] = chains[group].stages[stage]
             self.branches.append(copies)
 
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
@@ -111,7 +111,12 @@ class Branching(Sharing):
         return {"branches": Record("groups", rows, list(self.tasks), values)}
 
     def _branch(self, stage: int, group: tuple[str, ...]) -> nn.Module:
-        return cast(nn.ModuleDict, self.branches[stage])[f"task_{group[0]}"]
+        return cast(nn.ModuleDict, self.branches[stage])[_key(group)]
+
+
+def _key(group: tuple[str, ...]) -> str:
+    """A branch by its first task, in alphabetical order, and how many more run it."""
+    return f"task_{group[0]}" + (f"+{len(group) - 1}" if len(group) > 1 else "")
 
 
 def _copy(group: tuple[str, ...], num_tasks: int, initialisation: Initialisation) -> int | str:

@@ -26,7 +26,7 @@ def conditioned_stages(scheme: str, stages: Sequence[int] | None, num_stages: in
     for stage in stages:
         if not -num_stages <= stage < num_stages:
             raise ValueError(
-                f"sharing {scheme!r}: stages names stage {stage}, but the encoder has {num_stages} stages: "
+                f"sharing {scheme!r}: there is no stage {stage}: the encoder has {num_stages} stages, "
                 f"0 to {num_stages - 1}, or -1 to {-num_stages} from the end"
             )
     found = sorted({stage % num_stages for stage in stages})

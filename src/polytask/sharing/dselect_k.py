@@ -56,8 +56,10 @@ class DSelectK(Mixture):
         entropy: float = 1e-6,
         is_per_row: bool = False,
     ) -> None:
+        if experts < 1:
+            raise ValueError(f"dselect_k: experts={experts}: at least one is wanted")
         if not 1 <= k <= experts:
-            raise ValueError(f"dselect_k: k={k} of {experts} experts: a task takes 1 to {max(experts, 1)} of them")
+            raise ValueError(f"dselect_k: k={k} of {experts} experts: a task takes 1 to {experts} of them")
         if not 0 < gamma < float("inf"):
             raise ValueError(f"dselect_k: gamma is the width of the smooth step, above 0, got {gamma}")
         check_factor("dselect_k", "entropy", entropy)

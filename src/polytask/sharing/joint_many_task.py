@@ -89,6 +89,14 @@ class JointManyTask(Sharing):
             self.register_buffer(f"remembered_{place}", parameter.detach().clone())
         self._stages_run = 0
 
+    def notices(self) -> Iterator[str]:
+        """No task lower than another."""
+        if len(self.tasks) > 1 and not any(self.outputs_read_by(task) for task in self.tasks):
+            yield (
+                "sharing joint_many_task: all heads read the same stage and there is no order, so that no task reads "
+                "another's output: this is hard sharing; set order, or reads of the lower tasks"
+            )
+
     def expect_outputs(self, outputs: Mapping[str, OutputSpec]) -> None:
         """Makes a label embedding of every lower task's outputs for each place where they come in."""
         self._specs = dict(outputs)

@@ -44,8 +44,11 @@ class Levels:
         shared: int,
         own: int,
     ) -> None:
-        if shared < 0 or own < 0 or shared + own < 1:
-            raise ValueError(f"{name}: there must be at least one expert, got {shared} shared and {own} of each task")
+        for setting, value in (("experts", shared), ("task_experts", own)):
+            if value < 0:
+                raise ValueError(f"{name}: {setting}={value}: a whole number from 0 is wanted")
+        if shared + own < 1:
+            raise ValueError(f"{name}: there are no experts: at least one is wanted")
         if split < 1:
             raise ValueError(f"{name}: split={split}: gates read what a shared stem gives, so it has at least 1 stage")
         if levels is not None and levels < 1:
@@ -53,8 +56,8 @@ class Levels:
         if split + (levels or 1) > num_stages:
             raise ValueError(
                 f"{name}: split={split} with {levels or 1} level{'s' if (levels or 1) > 1 else ''} of experts needs "
-                f"{split + (levels or 1)} stages or more, but the encoder has {num_stages}; give it more, or split "
-                "earlier"
+                f"{split + (levels or 1)} stages or more, but the encoder has {num_stages}: give it more"
+                f"{', or fewer levels' if (levels or 1) > 1 else ''}{', or split earlier' if split > 1 else ''}"
             )
         count = num_stages - split if levels is None else levels
         edges = [*range(split, split + count), num_stages]

@@ -126,7 +126,7 @@ def mixed_stages(scheme: str, stages: Sequence[int] | None, num_stages: int) -> 
     found = [stage % num_stages for stage in stages]
     if not found or len(set(found)) < len(found):
         raise ValueError(
-            f"{scheme}: stages={tuple(stages)}: name at least one stage, each once (without any, the scheme is "
+            f"{scheme}: stages={tuple(stages)}: name each stage once, and at least one (without any, the scheme is "
             "'independent')"
         )
     return sorted(found)

@@ -176,7 +176,7 @@ class Mixture(Sharing):
                 if weights is not None:
                     names = names_of(self.levels.mixed(level, owner), self.levels)
                     rows[owner or "shared"] = dict(zip(names, weights.tolist(), strict=True))
-            where = f", level {level + 1}" if len(self.levels.bounds) > 1 else ""
+            where = f", level {level}" if len(self.levels.bounds) > 1 else ""
             found |= gate_records(rows, experts, where)
         return found
 

@@ -74,6 +74,11 @@ class OwnEncoders(Sharing):
         for task in sorted(own):
             self.chains[f"task_{task}"] = own[task].stages[: self.depth(task)]
 
+    def notices(self) -> Iterator[str]:
+        """No encoder named."""
+        if not self.chains:
+            yield "sharing own_encoders: encoders names no task, so that this is hard sharing"
+
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
         """The features after each stage of the chain that each task reads; the shared one runs once, where needed."""
         depth = max(self._shared_depth[task] for task in tasks)

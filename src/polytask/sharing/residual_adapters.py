@@ -86,7 +86,7 @@ class ResidualAdapters(Sharing):
     ) -> None:
         super().__init__(make_encoder, tasks, generator)
         if bottleneck is not None and bottleneck < 1:
-            raise ValueError(f"sharing 'residual_adapters': bottleneck={bottleneck}, 1 or more is wanted, or None")
+            raise ValueError(f"sharing 'residual_adapters': bottleneck={bottleneck}, 1 or more is wanted, or null")
         encoder = make_encoder(0)
         self.widths = tuple(encoder.widths)
         conditioned = conditioned_stages("residual_adapters", stages, len(self.widths))

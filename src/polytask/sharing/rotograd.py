@@ -1,6 +1,5 @@
 """RotoGrad: each task reads the representation rotated, so that the tasks' gradients on it point the same way."""
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -65,7 +64,6 @@ class RotoGrad(Sharing):
         for stage, width in enumerate(self.widths):
             readers = [task for task in self.tasks if stage in self.reads(task)]
             if len(readers) > 1:
-                _warn_if_large(stage, width, len(readers))
                 self.rotations[f"stage_{stage}"] = nn.ModuleDict({f"task_{task}": Rotation(width) for task in readers})
         self._arrived: Arrived = {}
         self.register_state_dict_pre_hook(_settle)
@@ -101,6 +99,17 @@ class RotoGrad(Sharing):
         rotations = (module for module in self.modules() if isinstance(module, Rotation))
         terms = [term for rotation in rotations if (term := rotation.disagreement()) is not None]
         return {"rotation": torch.stack(terms).sum()} if terms else {}
+
+    def notices(self) -> Iterator[str]:
+        """Rotations that are large."""
+        for key, rotations in self.rotations.items():
+            stage = int(key.removeprefix("stage_"))
+            if (width := self.widths[stage]) > LARGE:
+                yield (
+                    f"sharing 'rotograd' rotates {width} channels after stage {stage}: "
+                    f"{len(cast(nn.ModuleDict, rotations))} square matrices of that size, and the exponential of each "
+                    "in every step; a narrower stage costs less"
+                )
 
     def check_rows(self, tables: Sequence[Sequence[str]], *, is_one_task_a_step: bool) -> None:
         """Refuses steps in which no row has gradients of several tasks.
@@ -158,12 +167,3 @@ def _unit(gradients: Float[Tensor, "batch channels"]) -> Float[Tensor, "batch ch
     largest = gradients.abs().max().clamp_min(torch.finfo(gradients.dtype).tiny)
     scaled = gradients / largest  # so that no square underflows
     return scaled / scaled.norm().clamp_min(torch.finfo(gradients.dtype).tiny)
-
-
-def _warn_if_large(stage: int, width: int, num_tasks: int) -> None:
-    if width > LARGE:
-        warnings.warn(
-            f"sharing 'rotograd' rotates {width} channels after stage {stage}: {num_tasks} square matrices of that "
-            "size, and the exponential of each in every step; a narrower stage costs less",
-            stacklevel=3,
-        )

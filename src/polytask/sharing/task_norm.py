@@ -68,7 +68,7 @@ class TaskNorm(Sharing):
         if not self.names:
             raise ValueError(
                 "sharing 'task_norm' gives each task its own batch norm, but the encoder has none in the stages that "
-                "heads read; one with it would work, as {mlp: {batch_norm: true}} or resnet, or sharing 'film'"
+                "heads read; for tables {mlp: {batch_norm: true}} or resnet would work; for any encoder, sharing 'film'"
             )
         #: Stage -> the group whose norms are those in the trunk itself.
         self.holders = {stage: self._needing(stage)[0] for stage in self.names}
@@ -137,6 +137,8 @@ def _key(group: int, stage: int) -> str:
 
 def _checked(groups: Sequence[Sequence[str]], tasks: Sequence[str]) -> list[list[str]]:
     """The groups by their tasks' names, so that neither order changes anything."""
+    if not all(groups):
+        raise ValueError("sharing 'task_norm': groups has an empty group; leave it out")
     named = [task for group in groups for task in group]
     for task in named:
         if task not in tasks:
@@ -148,4 +150,4 @@ def _checked(groups: Sequence[Sequence[str]], tasks: Sequence[str]) -> list[list
             f"sharing 'task_norm': groups leaves out task {missing[0]!r}; a group of its own would work: "
             f"[{missing[0]!r}]"
         )
-    return sorted(sorted(group) for group in groups if group)
+    return sorted(sorted(group) for group in groups)

@@ -64,8 +64,10 @@ class TopK(Mixture):
         balance: Literal["importance", "switch"] = "importance",
         balance_weight: float = 0.1,
     ) -> None:
+        if experts < 1:
+            raise ValueError(f"top_k: experts={experts}: at least one is wanted")
         if not 1 <= k <= experts:
-            raise ValueError(f"top_k: k={k} of {experts} experts: a row takes 1 to {max(experts, 1)} of them")
+            raise ValueError(f"top_k: k={k} of {experts} experts: a row takes 1 to {experts} of them")
         check_factor("top_k", "balance_weight", balance_weight)
         super().__init__(
             make_encoder,

@@ -100,7 +100,7 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
                 _check_finite(session, means)
                 raise TrainingError(f"epoch {session.epoch + 1}, step {session.step + 1}: {error}") from error
             session.after_step()
-            session.totals.add(means, weights, sum(batch.num_global_rows for _, batch in step))
+            session.totals.add(means, weights, sum(batch.num_global_rows for _, batch in step), penalty)
         session.step += 1
         progress.step(session)
         if session.team.is_first and time.monotonic() - saved_at >= session.settings.checkpoint_seconds:
@@ -131,6 +131,7 @@ def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: fl
         "score": watched,
         "learning_rate": learning_rate,
         "training_loss": session.totals.mean_losses(),
+        **({} if (penalty := session.totals.mean_penalty()) is None else {"penalty": penalty}),
         "validation": scores,
         "weights": session.totals.mean_weights(),
         "cosines": session.cosines,

@@ -48,9 +48,16 @@ class Totals:
         self.steps = dict.fromkeys(names, 0)
         self.weights = dict.fromkeys(names, 0.0)
         self.rows = 0
+        self.penalty: Tensor | None = None
+        self.penalties = 0
 
-    def add(self, losses: Mapping[str, Tensor], weights: Mapping[str, float], rows: int) -> None:
+    def add(
+        self, losses: Mapping[str, Tensor], weights: Mapping[str, float], rows: int, penalty: Tensor | None = None
+    ) -> None:
         """Takes in one step."""
+        if penalty is not None:
+            self.penalty = penalty.detach() if self.penalty is None else self.penalty + penalty.detach()
+            self.penalties += 1
         for name, loss in losses.items():
             # Apple's GPUs have no float64.
             wide = torch.float32 if loss.device.type == "mps" else torch.float64
@@ -63,6 +70,10 @@ class Totals:
     def mean_losses(self) -> dict[str, float]:
         """Mean training loss of every task that had a step."""
         return {n: float(total) / self.steps[n] for n, total in self.losses.items() if total is not None}
+
+    def mean_penalty(self) -> float | None:
+        """Mean penalty of the steps that had one; None where none had."""
+        return None if self.penalty is None else float(self.penalty) / self.penalties
 
     def mean_weights(self) -> dict[str, float]:
         """Mean balancer weight of every task that had a step."""
@@ -209,6 +220,7 @@ class Session:
         for name, value in state["totals"].items():
             setattr(self.totals, name, value)
         self.totals.losses = {n: v if v is None else v.to(device) for n, v in self.totals.losses.items()}
+        self.totals.penalty = None if self.totals.penalty is None else self.totals.penalty.to(device)
         self.cosines, self.scores = dict(state["cosines"]), dict(state["scores"])
         restore_random_state(state["random"])
 
