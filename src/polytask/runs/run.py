@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,7 @@ class Run:
         table = Table.of(rows)
         model = self.model(best_for, device)
         if preference is not None:
+            model = deepcopy(model)  # the next prediction is under the preference of training's end again
             model.sharing.prefer(preference)
         encoded = TensorTable(self._preprocessor().transform(table), Targets({}, {}, {}), pick_device(device))
         outputs = outputs_of(model, encoded, chosen, batch_size)
