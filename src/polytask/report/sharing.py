@@ -37,6 +37,8 @@ def sharing_section(
     """
     first = {h.arm: h for h in reversed(histories)}
     blocks = _drawn(graph) if graph else []
+    if blocks and others:
+        blocks = [Paragraph(f"The model of {judged}, the candidate that is judged."), *blocks]
     room = ALL_CELLS
     for arm in (judged, *others):
         epoch, records = kept_records(first[arm]) if arm in first else (0, {})
