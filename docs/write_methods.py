@@ -2,16 +2,20 @@
 
     python docs/write_methods.py
 
-What it says of a method stands in the method's class; costs of balancers are those of
+What it says of a method, its settings included, stands in the method's class; costs of balancers are those of
 benchmarks/results/step_cost.json, costs of sharing schemes those of sharing_cost.json beside it.
 """
 
+import inspect
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from polytask import papers
 from polytask.catalogue import CATALOGUES, Entry, costs, entries, sharing_costs
+from polytask.config import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "methods.md"
@@ -36,9 +40,10 @@ SECTIONS = {
 }
 INTRODUCTION = """# Methods
 
-Every balancer, the optimisers that take the place of one, and every [sharing scheme](#sharing-schemes). This page is
-written by `docs/write_methods.py` from the classes themselves; `polytask list balancers` shows the first table, with
-`--json` all of it. [choosing.md](choosing.md) is a guide to them, [concepts.md](concepts.md) says what a balancer is.
+Every balancer, the optimisers that take the place of one, every [sharing scheme](#sharing-schemes) and every
+[regularizer](#regularizers), each with its settings and their defaults. This page is written by `docs/write_methods.py`
+from the classes themselves; `polytask list balancers` shows the first table, with `--json` all of it.
+[choosing.md](choosing.md) is a guide to them, [concepts.md](concepts.md) says what a balancer is.
 
 - **reads**: what it sees of a step beyond the tasks' names, which is its cost class. `losses` are there anyway; the
   `gramian` (inner products of the tasks' gradients) and the `jacobian` (these gradients) take a backward pass a task; a
@@ -63,6 +68,11 @@ written by `docs/write_methods.py` from the classes themselves; `polytask list b
   hand.
 """
 
+REGULARIZERS_INTRODUCTION = """## Regularizers
+
+Penalties on the tasks' heads and on what they give, beside any sharing scheme: a list, as
+`regularizers: [{ordered_outputs: {order: [clicked, bought]}}]`. `polytask list regularizers` shows them.
+"""
 
 SHARINGS_INTRODUCTION = """## Sharing schemes
 
@@ -114,7 +124,7 @@ def page(result: Mapping[str, Any], sharing_result: Mapping[str, Any] | None) ->
     for heading, module in SECTIONS.items():
         members = [entry for entry in methods if class_of(entry).__module__.startswith(module)]
         parts += [f"## {heading}\n", *(section(entry) for entry in members)]
-    return "\n".join([*parts, *sharing_schemes(sharing_result)])
+    return "\n".join([*parts, *sharing_schemes(sharing_result), *regularizers()])
 
 
 def sharing_schemes(result: Mapping[str, Any] | None) -> list[str]:
@@ -148,6 +158,20 @@ def scheme_section(entry: Entry) -> str:
         *settings_and_paper(entry),
     ]
     return "\n".join(lines) + "\n"
+
+
+def regularizers() -> list[str]:
+    """What is true of each regularizer."""
+    return [REGULARIZERS_INTRODUCTION, *(regularizer_section(entry) for entry in entries("regularizers"))]
+
+
+def regularizer_section(entry: Entry) -> str:
+    """What is true of one regularizer."""
+    use_when = getattr(class_of(entry), "use_when", "")
+    lines = [f"### `{entry.name}`\n", f"{entry.summary}.\n"]
+    if use_when:
+        lines.append(f"**When:** {use_when}\n")
+    return "\n".join([*lines, *settings_and_paper(entry)]) + "\n"
 
 
 def parameters(entry: Entry) -> str:
@@ -186,13 +210,43 @@ def section(entry: Entry) -> str:
 def settings_and_paper(entry: Entry) -> list[str]:
     """The last lines of a section."""
     lines = []
-    if entry.settings:
-        lines.append("- settings: " + ", ".join(f"`{name}`" for name in entry.settings))
-    if entry.traits.reference:
-        text = entry.traits.reference
+    if explained := explained_settings(class_of(entry)):
+        lines += ["- settings:", *(f"  {line}" for line in explained)]
+    text = papers.reference(entry.paper) if entry.paper else None
+    if text:
         title = f"[{text.title}]({text.link})" if text.link else text.title
         lines.append(f"- paper: {', '.join(text.authors)}: {title}, {text.venue} {text.year}")
     return lines
+
+
+def explained_settings(cls: type) -> list[str]:
+    """A line for every setting that the class's documentation has an entry for."""
+    texts = documented_arguments(cls)
+    return [
+        f"- `{name}` ({default_of(parameter)}): {texts[name]}"
+        for name, parameter in settings_of(cls).items()
+        if name in texts
+    ]
+
+
+def documented_arguments(cls: type) -> dict[str, str]:
+    """Name -> text, of the entries under `Args:`; lines that are indented further go on with the entry before."""
+    found: dict[str, str] = {}
+    block = re.search(r"^Args:\n((?: {4}.*\n?)+)", inspect.getdoc(cls) or "", flags=re.MULTILINE)
+    name = ""
+    for line in block[1].splitlines() if block else ():
+        if start := re.match(r" {4}(\w[\w, ]*): (.*)", line):
+            name, found[start[1]] = start[1], start[2]
+        elif name:
+            found[name] += " " + line.strip()
+    return found
+
+
+def default_of(parameter: inspect.Parameter) -> str:
+    """A setting's default as YAML writes it."""
+    if parameter.default is inspect.Parameter.empty:
+        return "has to be given"
+    return "not given" if parameter.default is None else f"`{json.dumps(parameter.default, ensure_ascii=False)}`"
 
 
 def reads(entry: Entry) -> str:
@@ -207,7 +261,8 @@ def cost(entry: Entry) -> str:
 
 def class_of(entry: Entry) -> type:
     """The class behind a line of the catalogue."""
-    return CATALOGUES["balancers"].get(entry.name) or CATALOGUES["optimizers"][entry.name]
+    shown = ("balancers", "optimizers", "sharings", "regularizers")
+    return next(CATALOGUES[name][entry.name] for name in shown if entry.name in CATALOGUES[name])
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -5,34 +5,54 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from polytask.catalogue import CATALOGUES
 from polytask.config import build
 from polytask.experiment import Experiment
 from polytask.experiment.choices import SECTIONS
+from polytask.experiment.prepare import make_blueprint
+from polytask.feature import InputSpec
 from polytask.studies import StudySettings
 from polytask.studies.candidates import read_candidates
-from polytask.tasks import Regression
+from polytask.tasks import Classification, Regression
 from polytask.yaml_file import parse_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
 
 
-def test_its_yaml_is_a_study():
-    texts = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
-    assert len(texts) == 2
-    for text in texts:
+#: Those of the page's examples of settings.
+TASKS = (Regression("price"), Classification("viewed"), Classification("sold"))
+
+
+def studies():
+    found = []
+    for text in re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL):
         values, source = parse_yaml(text, "choosing.md")
         settings = build(StudySettings, values["study"], source, ("study",))
-        assert len(read_candidates(Experiment(tasks=(Regression("price"),)), settings.candidates)) == 4
+        found.append(read_candidates(Experiment(tasks=TASKS), settings.candidates))
+    return found
+
+
+def test_its_yaml_is_a_study():
+    assert [len(candidates) for candidates in studies()] == [4, 10, 4]
+
+
+def test_its_examples_of_settings_can_be_built():
+    values, present = np.tile([0.0, 1.0], 5), np.ones(10, dtype=bool)
+    fitted = {task.name: task.fit(values, present) for task in TASKS}
+    spec = InputSpec(numbers=("area", "rooms"))
+    for experiment, _ in studies()[1].values():
+        make_blueprint(experiment, fitted, spec, [[task.name for task in TASKS]])
 
 
 def test_every_method_it_names_is_there():
     known = {name for members in CATALOGUES.values() for name in members} | set(SECTIONS)
     others = {"grid", "representation", "exact", "placebo", "weights", "max_norm", "every"}
     others |= {"equal_parameters", "pooled", "split", "reads", "dropout", "balance"}
+    others |= {"bottleneck", "reduction", "channels", "preference"}
     named = set(re.findall(r"`([a-z][a-z_0-9]*)`", TEXT))
     assert named - known - others == set()
     assert len(named & set(CATALOGUES["balancers"])) >= 30

@@ -4,6 +4,8 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "howto" / "own_loop.md"
 
 
@@ -16,3 +18,10 @@ def test_the_python_runs(tmp_path):
         names |= runpy.run_path(str(script), init_globals=names)
     assert set(names["weights"]) == {"price", "rent"}
     assert int(names["balancer"].step) == 3 + 2 + 1 + 1
+    assert set(names["own_weights"]) == {"price", "rent"}
+    gates = names["sharing"].records()["gates"]
+    assert gates.rows == ("price", "rent")
+    assert [sum(row) for row in gates.values] == pytest.approx([1, 1])
+    first, again, other = (next(names["make_encoder"](copy).parameters()) for copy in (1, 1, "task price"))
+    assert first.equal(again)
+    assert not first.equal(other)

@@ -92,6 +92,33 @@ def test_every_scheme_has_a_section_and_a_line_that_says_when():
         assert (entry.traits.reference is None) == (entry.paper is None), entry.name
 
 
+def test_every_setting_is_explained_with_its_default():
+    for catalogue in ("balancers", "optimizers", "sharings", "regularizers"):
+        for entry in write_methods.entries(catalogue):
+            if catalogue != "optimizers" or entry.traits:
+                assert len(write_methods.explained_settings(write_methods.class_of(entry))) == len(entry.settings), (
+                    entry
+                )
+
+
+def test_the_settings_of_mmoe_are_explained():
+    text = write_methods.PAGE.read_text(encoding="utf-8").split("### `mmoe`\n")[1].split("### ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("  - ")]
+    assert [line.split("`")[1] for line in lines] == ["experts", "split", "dropout", "balance", "is_normalised"]
+    assert lines[0] == "  - `experts` (`8`): how many, at least 1."
+    # An entry that goes on in a second line, and ends there.
+    assert lines[2].startswith("  - `dropout` (`0.0`): of a gate's weights in training, in [0, 1): the rest is")
+    assert lines[2].endswith("choosing one expert for good).")
+
+
+def test_every_regularizer_has_a_section():
+    text = write_methods.PAGE.read_text(encoding="utf-8").split("## Regularizers\n")[1]
+    for entry in write_methods.entries("regularizers"):
+        (section,) = (part for part in text.split("### ") if part.startswith(f"`{entry.name}`\n"))
+        assert "**When:** " in section, entry.name
+        assert "  - `weight` (" in section, entry.name
+
+
 def measured_sharing(**times):
     at = {"model": "mlp", "tasks": 8, "batch": 256, "elsewhere": {"task_norm": "mlp_bn"}}
     costs = {**at, "times_hard": times, "parameters_times_hard": {"hard": 1.0, **times}}

@@ -44,7 +44,9 @@ class CGC(Mixture):
     """
 
     paper: ClassVar[str] = "tang2020"
-    use_when: ClassVar[str] = "as ple, where the encoder has few stages or levels are not worth their cost"
+    use_when: ClassVar[str] = (
+        "as ple with one level, for encoders of few stages: no other task touches a task's own experts"
+    )
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class PLE(Mixture):
 
     paper: ClassVar[str] = "tang2020"
     use_when: ClassVar[str] = (
-        "sharing helps some tasks and hurts others: each keeps experts that the others cannot touch"
+        "sharing helps some tasks and hurts others: each keeps experts of its own beside those of all"
     )
 
     def __init__(

@@ -73,7 +73,9 @@ class ResidualAdapters(Sharing):
     """
 
     paper: ClassVar[str] = "rebuffi2017"
-    use_when: ClassVar[str] = "tasks want the same features mixed anew, at a small part of the trunk's size each"
+    use_when: ClassVar[str] = (
+        "tasks want the same features mixed anew: C² numbers a stage and task, few with a bottleneck"
+    )
 
     def __init__(
         self,
