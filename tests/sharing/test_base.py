@@ -18,7 +18,7 @@ def test_tasks_are_a_dict(chains, tasks):
 @pytest.mark.parametrize("name", sorted(set(SHARINGS) - {"task_norm"}))
 def test_a_stage_that_is_not_there(chains, name):
     settings = {"order": ["x", "y"]} if name == "aitm" else {}
-    with pytest.raises(ValueError, match="task 'y' reads stage 9, but its encoder has 3 stages: 0 to 2, or -1"):
+    with pytest.raises(ValueError, match="task 'y' reads stage 9, but the encoder has 3 stages: 0 to 2, or -1"):
         SHARINGS[name](chains.mlp, {"x": (-1,), "y": (9,)}, torch.Generator(), **settings)
 
 

@@ -151,7 +151,7 @@ def test_tasks_on_tables_of_their_own_are_refused(chains):
         ({"unit_rate": 0.0}, "unit_rate=0.0, a number above 0 is wanted"),
         ({"stages": (3,)}, "stages names 3, but the encoder has stages 0 to 2"),
         ({"stages": (-4,)}, "stages names -4"),
-        ({"stages": (0, -3)}, r"stages=\(0, -3\): name at least one stage, each once"),
+        ({"stages": (0, -3)}, r"stages=\(0, -3\): name each stage once, and at least one"),
         ({"stages": ()}, r"without any, the scheme is 'independent'"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_copy_from_its_state_goes_on_with_the_same_rays(conditioned):
     ("settings", "sentence"),
     [
         ({"alpha": 0.0}, "alpha=0.0, a number above 0 is wanted"),
-        ({"stage": 3}, "stages names stage 3, but the encoder has 3 stages"),
+        ({"stage": 3}, "there is no stage 3: the encoder has 3 stages"),
         ({"preference": {"x": 1.0, "y": 1.0}}, "no preference for task 'z'"),
         ({"preference": {"x": 1.0, "y": 1.0, "z": -1.0}}, "the preference for task 'z' is -1.0"),
         ({"preference": {"x": 0.0, "y": 0.0, "z": 0.0}}, "every preference is 0"),

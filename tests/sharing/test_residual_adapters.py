@@ -47,5 +47,5 @@ def test_adapters_start_alike_whichever_tasks_there_are(conditioned):
 
 
 def test_a_bottleneck_that_cannot_be_is_refused(conditioned):
-    with pytest.raises(ValueError, match="sharing 'residual_adapters': bottleneck=0, 1 or more is wanted, or None"):
+    with pytest.raises(ValueError, match="sharing 'residual_adapters': bottleneck=0, 1 or more is wanted, or null"):
         conditioned.build("residual_adapters", {"bottleneck": 0})

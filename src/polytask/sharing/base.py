@@ -98,7 +98,7 @@ class Sharing(nn.Module, ABC):
         for stage in self.tasks[task]:
             if not -num_stages <= stage < num_stages:
                 raise ValueError(
-                    f"task {task!r} reads stage {stage}, but its encoder has {num_stages} stages: "
+                    f"task {task!r} reads stage {stage}, but the encoder has {num_stages} stages: "
                     f"0 to {num_stages - 1}, or -1 for the last"
                 )
         return tuple(stage % num_stages for stage in self.tasks[task])
