@@ -174,3 +174,12 @@ def build(case: Case, encoder: str, tasks=None):
     make_encoder, spec = maker(encoder, case.encoders.get(encoder))
     choice = as_choice({case.name: case.settings}, SHARINGS, "sharing")
     return choice(make_encoder, case.tasks if tasks is None else tasks, torch.Generator().manual_seed(3)), spec
+
+
+def takes_together(sharing):
+    """Whether it trains several tasks on the same rows."""
+    try:
+        sharing.check_rows([[*sharing.tasks]], is_one_task_a_step=False)
+    except ValueError:
+        return False
+    return True

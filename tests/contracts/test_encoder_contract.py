@@ -4,10 +4,11 @@ import copy
 
 import pytest
 import torch
+from every_sharing import inputs_for
 
 from polytask.config import as_choice, written
 from polytask.encoders import ENCODERS, Encoder, default_encoder, run_stages
-from polytask.feature import CATEGORIES, NUMBERS, Feature, InputSpec
+from polytask.feature import Feature, InputSpec
 
 TABLE = InputSpec(numbers=("a", "b", "c"), categories=(("d", 5), ("e", 4)))
 NUMBERS_ONLY = InputSpec(numbers=("a", "b"))
@@ -41,19 +42,6 @@ SETTINGS = {
     ],
 }
 EVERY = [(name, spec, settings) for name in SPECS for spec in SPECS[name] for settings in SETTINGS[name]]
-
-
-def inputs_for(spec, rows=6):
-    generator = torch.Generator().manual_seed(1)
-    found = {}
-    if spec.numbers:
-        found[NUMBERS] = torch.randn(rows, len(spec.numbers), generator=generator)
-    if spec.categories:
-        columns = [torch.randint(0, size, (rows,), generator=generator) for _, size in spec.categories]
-        found[CATEGORIES] = torch.stack(columns, dim=1)
-    for name, shape in spec.images.items():
-        found[name] = torch.randn(rows, *shape, generator=generator)
-    return found
 
 
 def build(name, spec, settings, seed=0):

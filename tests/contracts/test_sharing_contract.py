@@ -4,7 +4,17 @@ import copy
 
 import pytest
 import torch
-from every_sharing import CASES, NARROW, OF_EVERY_SCHEME, ON_EVERY_ENCODER, Case, build, inputs_for, maker
+from every_sharing import (
+    CASES,
+    NARROW,
+    OF_EVERY_SCHEME,
+    ON_EVERY_ENCODER,
+    Case,
+    build,
+    inputs_for,
+    maker,
+    takes_together,
+)
 
 from polytask.config import as_choice, written
 from polytask.encoders import ENCODERS
@@ -72,7 +82,7 @@ def test_declared_parameters_are_those_the_graph_reaches(built):
     sharing.train()
     reached = {}
     for task in case.tasks:
-        features = sharing(inputs_for(spec), list(case.tasks) if _takes_together(sharing) else [task])
+        features = sharing(inputs_for(spec), list(case.tasks) if takes_together(sharing) else [task])
         reached[task] = reached_by(sharing, loss_of(sharing, features, task))
     counts = {id(p): sum(id(p) in found for found in reached.values()) for p in sharing.parameters()}
     assert {id(p) for p in sharing.shared_parameters()} == {p for p, n in counts.items() if n >= 2}
@@ -187,7 +197,7 @@ def test_it_is_exported_for_any_number_of_rows(name, encoder):
 
 def test_state_round_trip(built, request):
     sharing, spec, case = built
-    for tasks in [[*case.tasks]] if _takes_together(sharing) else [[task] for task in case.tasks]:
+    for tasks in [[*case.tasks]] if takes_together(sharing) else [[task] for task in case.tasks]:
         sharing.train()(inputs_for(spec), tasks)
     fresh, _ = build(case, request.node.callspec.params["built"][1])
     with torch.no_grad():
@@ -210,7 +220,7 @@ def test_the_same_seeds_give_the_same_weights_and_the_next_others(built, request
 
 def test_a_copy_is_its_own(built):
     sharing, spec, case = built
-    for tasks in [[*case.tasks]] if _takes_together(sharing) else [[task] for task in case.tasks]:
+    for tasks in [[*case.tasks]] if takes_together(sharing) else [[task] for task in case.tasks]:
         sharing.train()(inputs_for(spec), tasks)  # what is remembered of it, graph and all, is not copied
     twin = copy.deepcopy(sharing)
     before = sharing.eval()(inputs_for(spec), list(case.tasks))
@@ -228,7 +238,7 @@ def test_training_gives_finite_gradients_and_penalties(built):
     # Half precision too, and one task a forward as an alternating agenda has it.
     for tasks in ([*case.tasks], *([task] for task in case.tasks)):
         sharing.zero_grad(set_to_none=True)
-        if len(tasks) > 1 and not _takes_together(sharing):
+        if len(tasks) > 1 and not takes_together(sharing):
             continue
         with torch.autocast("cpu", dtype=torch.bfloat16):
             features = sharing(inputs_for(spec), tasks)
@@ -238,17 +248,9 @@ def test_training_gives_finite_gradients_and_penalties(built):
         assert all(torch.isfinite(p.grad).all() for p in sharing.parameters() if p.grad is not None)
 
 
-def _takes_together(sharing):
-    try:
-        sharing.check_rows([[*sharing.tasks]], is_one_task_a_step=False)
-    except ValueError:
-        return False
-    return True
-
-
 def test_records_are_tables_of_finite_numbers(built):
     sharing, spec, case = built
-    if _takes_together(sharing):
+    if takes_together(sharing):
         sharing.train()(inputs_for(spec), list(case.tasks))
     for title, record in sharing.records().items():
         assert isinstance(record, Record)

@@ -4,18 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from every_sharing import CASES, NARROW, build, inputs_for
+from every_sharing import CASES, NARROW, build, inputs_for, takes_together
 
 import polytask as pt
 from polytask.sharing import SHARINGS
-
-
-def takes_together(sharing):
-    try:
-        sharing.check_rows([[*sharing.tasks]], is_one_task_a_step=False)
-    except ValueError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "mlp" not in case.refuses], ids=str)

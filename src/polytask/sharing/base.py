@@ -103,6 +103,11 @@ class Sharing(nn.Module, ABC):
                 )
         return tuple(stage % num_stages for stage in self.tasks[task])
 
+    def own_stages(self, task: str) -> range:
+        """The stages of a chain common to all tasks that no other task's head needs."""
+        others = max((self.depth(other) for other in self.tasks if other != task), default=0)
+        return range(min(others, self.depth(task)), self.depth(task))
+
     def penalties(self) -> dict[str, Float[Tensor, ""]]:
         """Losses of the scheme itself from the last forward; no balancer sees them.
 

@@ -1,13 +1,13 @@
 """One chain of stages, some conditioned on who asks: run once up to the first of these, then once for each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import cast
 
 from torch import nn
 
 from polytask.encoders import run_stages
 from polytask.feature import Feature, Inputs
-from polytask.sharing.base import Sharing
 
 #: Runs a stage for one who asks: (who, number of the stage, what it reads) -> what it gives.
 RunStage = Callable[[str, int, Inputs | Feature], Feature]
@@ -57,12 +57,6 @@ def run_conditioned(
     return found
 
 
-def own_stages(sharing: Sharing, task: str) -> range:
-    """The stages of a common chain that no other task's head needs."""
-    others = max((sharing.depth(other) for other in sharing.tasks if other != task), default=0)
-    return range(others, sharing.depth(task))
-
-
 class ConditionedChain(nn.Module):
     """One chain for all tasks, and for each task a small part of its own at every conditioned stage it needs.
 
@@ -81,6 +75,7 @@ class ConditionedChain(nn.Module):
         make_part: Callable[[int], nn.Module],
     ) -> None:
         super().__init__()
+        self.depths = dict(depths)
         self.trunk = trunk[: max(depths.values())]
         self.first = min(stages)
         self.parts = nn.ModuleDict()
@@ -88,9 +83,15 @@ class ConditionedChain(nn.Module):
             own = {f"stage_{stage}": make_part(stage) for stage in stages if stage < depth}
             self.parts[f"task_{task}"] = nn.ModuleDict(own)
 
-    def forward(self, inputs: Inputs, depths: Mapping[str, int]) -> dict[str, list[Feature]]:
+    def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
         """The features after each stage for these tasks."""
+        depths = {task: self.depths[task] for task in tasks}
         return run_conditioned(self.trunk, inputs, depths, self.first, self._run_stage)
+
+    def parameters_of(self, task: str, own: range) -> Iterator[nn.Parameter]:
+        """Those of the task's parts, and of these stages, which no other task's head needs."""
+        stages = (self.trunk[stage].parameters() for stage in own)
+        return chain(self.parts_of(task).parameters(), *stages)
 
     def parts_of(self, task: str) -> nn.ModuleDict:
         """The task's own parts, by stage."""

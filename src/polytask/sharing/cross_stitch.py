@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
 from polytask.sharing.channels import along_channels
-from polytask.sharing.mixed_chains import MixedChains, check_diagonal, check_one_table, mixed_stages
+from polytask.sharing.mixed_chains import MixedChains, check_diagonal, check_one_table, mixed_stages, starts_of
 from polytask.sharing.record import Record
 from polytask.sharing.starts import Initialisation, own_chains
 
@@ -107,9 +107,7 @@ class CrossStitch(Sharing):
         self.widths = tuple(next(iter(chains.values())).widths)
 
         def make_unit(task: str, members: Sequence[str], channels: int) -> StitchUnit:
-            rest = (1 - diagonal) / (len(members) - 1)
-            starts = [diagonal if member == task else rest for member in members]
-            return StitchUnit(starts, channels if per_channel else 1)
+            return StitchUnit(starts_of(task, members, diagonal), channels if per_channel else 1)
 
         depths = {task: self.depth(task) for task in self.tasks}
         self.mixed = MixedChains(chains, depths, mixed_stages("cross_stitch", stages, len(self.widths)), make_unit)

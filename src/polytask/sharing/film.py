@@ -1,7 +1,6 @@
 """FiLM: a scale and a shift of every channel for each task."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import ClassVar
 
 import torch
@@ -10,7 +9,7 @@ from torch import nn
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
 from polytask.sharing.channels import along_channels
-from polytask.sharing.conditioned_chain import ConditionedChain, conditioned_stages, own_stages
+from polytask.sharing.conditioned_chain import ConditionedChain, conditioned_stages
 
 
 class Modulation(nn.Module):
@@ -82,10 +81,9 @@ class FiLM(Sharing):
 
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
         """The features after each stage, modulated for each task."""
-        found: dict[str, list[Feature]] = self.chain(inputs, {task: self.depth(task) for task in tasks})
+        found: dict[str, list[Feature]] = self.chain(inputs, tasks)
         return found
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The task's scales and shifts, and stages that no other task's head needs."""
-        own = (self.chain.trunk[stage].parameters() for stage in own_stages(self, task))
-        return chain(self.chain.parts_of(task).parameters(), *own)
+        return self.chain.parameters_of(task, self.own_stages(task))

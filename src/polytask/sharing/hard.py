@@ -87,8 +87,8 @@ class Hard(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The task's own stages, and shared ones that no other task's head needs."""
-        others = max((self.depth(other) for other in self.tasks if other != task), default=0)
-        return chain(self._tail(task).parameters(), self.trunk[others : self.depth(task)].parameters())
+        own = self.own_stages(task)
+        return chain(self._tail(task).parameters(), self.trunk[own.start : own.stop].parameters())
 
     def _tail(self, task: str) -> nn.ModuleList:
         return cast(nn.ModuleList, self.tails[f"task_{task}"])

@@ -129,12 +129,10 @@ class JointManyTask(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """Stages, and what comes in behind them, that no other task needs; peers' labels that no other task reads."""
-        others = max((self.depth(other) for other in self.tasks if other != task), default=0)
-        own: list[nn.Module] = [self.trunk[others : self.depth(task)]]
+        stages = self.own_stages(task)
+        own: list[nn.Module] = [self.trunk[stages.start : stages.stop]]
         for of in (self.shortcuts, self.labels):
-            own += [
-                of[f"stage_{k}"] for k in self._junctions if f"stage_{k}" in of and others <= k + 1 < self.depth(task)
-            ]
+            own += [of[f"stage_{k}"] for k in self._junctions if f"stage_{k}" in of and k + 1 in stages]
         if f"task_{task}" in self.peers and not any(task in self._lower[other] for other in self.tasks):
             own.append(self.peers[f"task_{task}"])
         return chain.from_iterable(module.parameters() for module in own)

@@ -1,7 +1,6 @@
 """LoRA: a change of low rank to every weight matrix for each task."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from math import sqrt
 from typing import ClassVar, Self
 
@@ -11,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
-from polytask.sharing.conditioned_chain import ConditionedChain, conditioned_stages, own_stages
+from polytask.sharing.conditioned_chain import ConditionedChain, conditioned_stages
 from polytask.sharing.low_rank import check_rank, drawn, matrices, run_changed, with_matrices
 
 
@@ -108,7 +107,7 @@ class LoRA(Sharing):
 
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
         """The features after each stage, by each task's own weights."""
-        found: dict[str, list[Feature]] = self.chain(inputs, {task: self.depth(task) for task in tasks})
+        found: dict[str, list[Feature]] = self.chain(inputs, tasks)
         return found
 
     def train(self, mode: bool = True) -> Self:
@@ -122,8 +121,7 @@ class LoRA(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The task's changes, and stages that no other task's head needs."""
-        own = (self.chain.trunk[stage].parameters() for stage in own_stages(self, task))
-        return chain(self.chain.parts_of(task).parameters(), *own)
+        return self.chain.parameters_of(task, self.own_stages(task))
 
 
 def _starts(shapes: Mapping[str, tuple[int, int]], rank: int, generator: torch.Generator) -> dict[str, Tensor]:

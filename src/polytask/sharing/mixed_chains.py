@@ -132,6 +132,12 @@ def mixed_stages(scheme: str, stages: Sequence[int] | None, num_stages: int) -> 
     return sorted(found)
 
 
+def starts_of(task: str, members: Sequence[str], diagonal: float) -> list[float]:
+    """What a task's mixture has of each member at the start: `diagonal` of its own, of the others the rest, alike."""
+    rest = (1 - diagonal) / (len(members) - 1)
+    return [diagonal if member == task else rest for member in members]
+
+
 def check_diagonal(scheme: str, diagonal: float) -> None:
     """Raises ValueError where a task's part in its own mixture is no part."""
     if not 0 <= diagonal <= 1:

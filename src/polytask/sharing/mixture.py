@@ -17,6 +17,7 @@ from polytask.sharing.experts import Experts, mix, normalised
 from polytask.sharing.gates import Gate, MakeGate, gate_records
 from polytask.sharing.levels import SHARED, Levels, Part, key_of, names_of, seeded
 from polytask.sharing.record import Record
+from polytask.sharing.starts import copy_of
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Mixture(Sharing):
                 members = [chain[start:stop] for owner in owners for chain in chains[owner]]
                 self.experts[f"level_{level}_{key}"] = Experts(members)
             for owner in self.levels.streams(level):
-                size = len(names_of(self.levels.mixed(level, owner), self.levels))
+                size = sum(map(self.levels.num_experts, self.levels.mixed(level, owner)))
                 draws = seeded(generator, level, owner)
                 self.gates[_gate_name(level, owner)] = make_gate(self.widths[start - 1], size, draws)
         self._ran: list[str] = []
@@ -149,8 +150,8 @@ class Mixture(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The gates and experts, and stages of the stem, that no other task reaches."""
-        others = max((self.depth(other) for other in self.tasks if other != task), default=0)
-        yield from self.stem[others : self.depth(task)].parameters()
+        own = self.own_stages(task)
+        yield from self.stem[own.start : own.stop].parameters()
         counts = Counter(part for other in self.tasks for part in self.levels.parts(other))
         for part in sorted(self.levels.parts(task)):
             if counts[part] == 1:
@@ -198,4 +199,5 @@ def _copy(owner: str, k: int) -> int | str:
     """The copy of the encoder that an expert starts from: a task's first one is that of a net of its own."""
     if owner == SHARED:
         return k
-    return f"task {owner}" if k == 0 else f"task {owner} {k}"
+    first = copy_of(owner, "own")
+    return first if k == 0 else f"{first} {k}"

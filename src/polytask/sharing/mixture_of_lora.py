@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
-from polytask.sharing.conditioned_chain import conditioned_stages, own_stages, run_conditioned
+from polytask.sharing.conditioned_chain import conditioned_stages, run_conditioned
 from polytask.sharing.low_rank import check_rank, drawn, matrices, run_changed, with_matrices
 from polytask.sharing.record import Record
 
@@ -140,7 +140,7 @@ class MixtureOfLoRA(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The task's embedding; stages, experts and the gate where no other task reads them."""
-        own = own_stages(self, task)
+        own = self.own_stages(task)
         if f"task_{task}" in self.embeddings:
             yield self.embeddings[f"task_{task}"]
         yield from chain.from_iterable(self.trunk[stage].parameters() for stage in own)

@@ -148,11 +148,11 @@ class MTAN(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The task's attention, and stages and refinements that no other task's head needs."""
-        own, others = self.depth(task), max((self.depth(other) for other in self.tasks if other != task), default=0)
+        own = self.own_stages(task)
         return chain(
             self._attention(task).parameters(),
-            self.trunk[others:own].parameters(),
-            self.refinements[max(others - 1, 0) : own - 1].parameters(),
+            self.trunk[own.start : own.stop].parameters(),
+            self.refinements[max(own.start - 1, 0) : own.stop - 1].parameters(),
         )
 
     def _attention(self, task: str) -> nn.ModuleList:

@@ -9,7 +9,7 @@ from torch import nn
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
 from polytask.sharing.channels import ChannelNorm, joined, mapped
-from polytask.sharing.mixed_chains import MixedChains, check_diagonal, check_one_table, mixed_stages
+from polytask.sharing.mixed_chains import MixedChains, check_diagonal, check_one_table, mixed_stages, starts_of
 from polytask.sharing.record import Record
 from polytask.sharing.starts import Initialisation, own_chains
 
@@ -92,8 +92,7 @@ class NDDR(Sharing):
         self.widths = tuple(next(iter(chains.values())).widths)
 
         def make_unit(task: str, members: Sequence[str], channels: int) -> NddrUnit:
-            rest = (1 - diagonal) / (len(members) - 1)
-            return NddrUnit([diagonal if member == task else rest for member in members], channels)
+            return NddrUnit(starts_of(task, members, diagonal), channels)
 
         depths = {task: self.depth(task) for task in self.tasks}
         self.mixed = MixedChains(chains, depths, mixed_stages("nddr", stages, len(self.widths)), make_unit)

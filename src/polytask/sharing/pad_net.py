@@ -138,9 +138,9 @@ class PadNet(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """What it receives; its f_t where no other task is read there; stages that no other task's head needs."""
-        others = max((self.depth(other) for other in self.tasks if other != task), default=0)
+        own = self.own_stages(task)
         alone = iter(()) if self._others(task) else self.adapters[f"task_{task}"].parameters()
-        stages = self.trunk[others : self.depth(task)].parameters()
+        stages = self.trunk[own.start : own.stop].parameters()
         return chain(stages, alone, self.messages[f"task_{task}"].parameters())
 
     def widths_of(self, task: str) -> Sequence[int]:

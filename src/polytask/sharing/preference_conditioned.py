@@ -13,7 +13,7 @@ from polytask.errors import nearest
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
 from polytask.sharing.channels import along_channels
-from polytask.sharing.conditioned_chain import conditioned_stages, own_stages
+from polytask.sharing.conditioned_chain import conditioned_stages
 
 
 class PreferenceConditioned(Sharing):
@@ -114,7 +114,7 @@ class PreferenceConditioned(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """Stages that no other task's head needs, and how the preference enters there."""
-        for stage in own_stages(self, task):
+        for stage in self.own_stages(task):
             yield from self.trunk[stage].parameters()
             if stage == self.stage:
                 yield from (p for p in (self.gain, self.shift) if p is not None)

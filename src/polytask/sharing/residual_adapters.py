@@ -1,7 +1,6 @@
 """Residual adapters: a small linear map beside the identity, for each task behind each stage."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from math import sqrt
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
 from polytask.sharing.channels import mapped
-from polytask.sharing.conditioned_chain import ConditionedChain, conditioned_stages, own_stages
+from polytask.sharing.conditioned_chain import ConditionedChain, conditioned_stages
 
 
 class Adapter(nn.Module):
@@ -106,13 +105,12 @@ class ResidualAdapters(Sharing):
 
     def forward(self, inputs: Inputs, tasks: Sequence[str]) -> dict[str, list[Feature]]:
         """The features after each stage, adapted for each task."""
-        found: dict[str, list[Feature]] = self.chain(inputs, {task: self.depth(task) for task in tasks})
+        found: dict[str, list[Feature]] = self.chain(inputs, tasks)
         return found
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The task's adapters, and stages that no other task's head needs."""
-        own = (self.chain.trunk[stage].parameters() for stage in own_stages(self, task))
-        return chain(self.chain.parts_of(task).parameters(), *own)
+        return self.chain.parameters_of(task, self.own_stages(task))
 
 
 def _linear(weight: Tensor, *, has_bias: bool) -> nn.Linear:

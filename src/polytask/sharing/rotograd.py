@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from polytask.encoders import run_stages
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
-from polytask.sharing.conditioned_chain import own_stages
 from polytask.sharing.rotation import Rotation
 
 #: Channels from which on an exponential of a matrix for every task and step is a cost to be told of.
@@ -87,7 +86,7 @@ class RotoGrad(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """Stages that no other task's head needs."""
-        for stage in own_stages(self, task):
+        for stage in self.own_stages(task):
             yield from self.trunk[stage].parameters()
 
     def penalty_parameters(self) -> Iterator[nn.Parameter]:

@@ -123,8 +123,8 @@ class SharedPrivate(Sharing):
 
     def task_parameters(self, task: str) -> Iterator[nn.Parameter]:
         """The private chain, and shared stages that no other task's head needs."""
-        others = max((self.depth(other) for other in self.tasks if other != task), default=0)
-        return chain(self._chain(task).parameters(), self.trunk[others : self.depth(task)].parameters())
+        own = self.own_stages(task)
+        return chain(self._chain(task).parameters(), self.trunk[own.start : own.stop].parameters())
 
     def penalty_parameters(self) -> Iterator[nn.Parameter]:
         """The discriminators'."""

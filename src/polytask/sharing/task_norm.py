@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from polytask.errors import nearest
 from polytask.feature import Feature, Inputs, MakeEncoder
 from polytask.sharing.base import Sharing
-from polytask.sharing.conditioned_chain import own_stages, run_conditioned
+from polytask.sharing.conditioned_chain import run_conditioned
 
 
 class TaskNorm(Sharing):
@@ -94,7 +94,7 @@ class TaskNorm(Sharing):
         for stage in self.names:
             if stage < self.depth(task) and all(self.depth(other) <= stage for other in others):
                 yield from chain.from_iterable(norm.parameters() for norm in self._norms_of(group, stage))
-        for stage in own_stages(self, task):
+        for stage in self.own_stages(task):
             inside = {id(p) for norm in self._in_trunk(stage) for p in norm.parameters()}
             yield from (p for p in self.trunk[stage].parameters() if id(p) not in inside)
 
