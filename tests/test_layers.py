@@ -20,7 +20,7 @@ LEVELS = [
     "wording",
     "conversion",
     "config",
-    "yaml_file papers feature random_state",
+    "yaml_file papers feature ragged random_state",
     "tasks encoders gradients",
     "data sharing balance",
     "regularizers",

@@ -3,7 +3,7 @@
 They stand below all three so that none has to import another.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -14,6 +14,12 @@ from torch import Tensor, nn
 #: Keys of the two blocks of a Batch's `inputs` that hold many columns each; every other key is a column's name.
 NUMBERS = "<numbers>"
 CATEGORIES = "<categories>"
+
+
+def mask_of(column: str) -> str:
+    """The key of a sequence column's mask in a Batch's `inputs`: bool `[B, L]`, true where a row has an item."""
+    return f"<mask> {column}"
+
 
 #: What a model reads: block or column name -> tensor whose first axis is the batch.
 Inputs = dict[str, Tensor]
@@ -49,6 +55,19 @@ class Feature(NamedTuple):
 
 
 @dataclass(frozen=True)
+class SequenceSpec:
+    """What a column gives at each of a row's places.
+
+    Attributes:
+        channels: numbers a place, float32 `[B, L, channels]`; 0 for tokens.
+        num_codes: of tokens, int64 `[B, L]`; 0 for numbers. Code 0 is padding, 1 a token not seen in training.
+    """
+
+    channels: int = 0
+    num_codes: int = 0
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """What an encoder will be given, as fitted on the training rows.
 
@@ -57,16 +76,36 @@ class InputSpec:
         categories: name and number of codes of each column of the `CATEGORIES` block, in order.
             Code 0 means missing, 1 means not seen in training.
         images: column name -> (channels, height, width).
+        vectors: column name -> its width: float32 `[B, width]`.
+        sequences: column name -> what it gives at each place; beside it stands its mask (see `mask_of`).
     """
 
     numbers: tuple[str, ...] = ()
     categories: tuple[tuple[str, int], ...] = ()
     images: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    vectors: dict[str, int] = field(default_factory=dict)
+    sequences: dict[str, SequenceSpec] = field(default_factory=dict)
 
     @property
     def has_table(self) -> bool:
-        """Whether there is any number or category column."""
-        return bool(self.numbers or self.categories)
+        """Whether there is anything that a row holds as single numbers: number, category or vector columns."""
+        return bool(self.numbers or self.categories or self.vectors)
+
+    @property
+    def table(self) -> "InputSpec":
+        """The part that a table's encoder reads."""
+        return InputSpec(self.numbers, self.categories, vectors=self.vectors)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "InputSpec":
+        """What `dataclasses.asdict` gave, after a journey through JSON."""
+        return cls(
+            numbers=tuple(values["numbers"]),
+            categories=tuple((name, size) for name, size in values["categories"]),
+            images={name: (c, h, w) for name, (c, h, w) in values["images"].items()},
+            vectors=dict(values.get("vectors", {})),
+            sequences={name: SequenceSpec(**each) for name, each in values.get("sequences", {}).items()},
+        )
 
     def example(self, rows: int = 2) -> Inputs:
         """Made-up inputs of this kind, all zeros: for finding out what an encoder gives.
@@ -76,6 +115,12 @@ class InputSpec:
             {'<numbers>': tensor([[0.], [0.]]), '<categories>': tensor([[0], [0]])}
         """
         found: Inputs = {column: torch.zeros(rows, *shape) for column, shape in self.images.items()}
+        found |= {column: torch.zeros(rows, width) for column, width in self.vectors.items()}
+        for column, each in self.sequences.items():
+            length = 4
+            tokens = torch.zeros(rows, length, dtype=torch.long)
+            found[column] = tokens if each.num_codes else torch.zeros(rows, length, each.channels)
+            found[mask_of(column)] = torch.ones(rows, length, dtype=torch.bool)
         if self.numbers:
             found[NUMBERS] = torch.zeros(rows, len(self.numbers))
         if self.categories:

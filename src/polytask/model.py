@@ -81,11 +81,10 @@ class Model(nn.Module):
 
     def loss(self, task: Task, output: Tensor, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """The task's loss as (sum, count), with that of its initial prediction in the last forward, if in training."""
-        name = task.name
-        labels = batch.targets[name], batch.present[name], batch.weight[name]
-        total, count = task.loss(output, *labels)
-        if name in self._last_initial.values:
-            total = total + self.sharing.initial_weight * task.loss(self._last_initial.values[name], *labels)[0]
+        total, count = batch.loss(task, output)
+        if task.name in self._last_initial.values:
+            first = batch.loss(task, self._last_initial.values[task.name])[0]
+            total = total + self.sharing.initial_weight * first
         return total, count
 
     def penalties(self) -> dict[str, Float[Tensor, ""]]:
@@ -204,17 +203,12 @@ class Blueprint:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Blueprint":
         """What `to_json` wrote."""
-        spec = values["spec"]
         return cls(
             tasks=read_tasks(values["tasks"]),
             fitted=values["fitted"],
             encoder=as_choice(values["encoder"], ENCODERS, "encoder"),
             sharing=as_choice(values["sharing"], SHARINGS, "sharing"),
-            spec=InputSpec(
-                numbers=tuple(spec["numbers"]),
-                categories=tuple((name, size) for name, size in spec["categories"]),
-                images={name: (c, h, w) for name, (c, h, w) in spec["images"].items()},
-            ),
+            spec=InputSpec.from_json(values["spec"]),
             seed=values["seed"],
             regularizers=read_regularizers(values.get("regularizers", [])),
         )

@@ -110,5 +110,5 @@ def test_wrong_sizes_are_refused():
 
 def test_batches_in_order_cover_all_rows():
     table = make_table(10)
-    assert [len(index) for index in table.batches(4)] == [4, 4, 2]
-    assert torch.cat(list(table.batches(4))).tolist() == list(range(10))
+    assert [batch.num_rows for batch in table.in_order(4)] == [4, 4, 2]
+    assert torch.cat([rows_of(batch) for batch in table.in_order(4)]).tolist() == list(range(10))

@@ -1,6 +1,6 @@
 """Where examples come from: Tables, their splits, preprocessing, targets, batches, and a lint."""
 
-from polytask.data.batch import WHOLE, Batch, Part, Stream, TensorTable
+from polytask.data.batch import WHOLE, Batch, Examples, JudgedExamples, Part, Walk
 from polytask.data.folds import make_folds
 from polytask.data.images import located
 from polytask.data.lint import Finding, lint, lint_across
@@ -12,6 +12,7 @@ from polytask.data.schema import KINDS, Column, Schema
 from polytask.data.split import SplitSettings, group_keys, make_split, make_splits
 from polytask.data.table import Table
 from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, target_cells
+from polytask.data.tensor_table import Stream, TensorTable
 
 __all__ = [
     "DROPPED",
@@ -19,7 +20,9 @@ __all__ = [
     "WHOLE",
     "Batch",
     "Column",
+    "Examples",
     "Finding",
+    "JudgedExamples",
     "Part",
     "PreprocessSettings",
     "Preprocessor",
@@ -30,6 +33,7 @@ __all__ = [
     "Table",
     "Targets",
     "TensorTable",
+    "Walk",
     "default_inputs",
     "encode_targets",
     "fit_task",

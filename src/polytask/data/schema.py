@@ -17,14 +17,34 @@ from pandas.api import types
 
 from polytask.errors import SchemaError
 
-#: Kinds of columns. The last four are shown but are no inputs yet.
-KINDS = ("number", "category", "boolean", "date", "image", "text", "id", "vector", "other")
+#: Kinds of columns. The last two are shown but are no inputs.
+KINDS = (
+    "number",
+    "category",
+    "boolean",
+    "date",
+    "image",
+    "text",
+    "tokens",
+    "sequence",
+    "vector",
+    "audio",
+    "video",
+    "id",
+    "other",
+)
 #: The kinds that may be inputs.
-INPUT_KINDS = KINDS[:5]
+INPUT_KINDS = KINDS[:-2]
+#: Kinds whose cells hold more than one value each.
+LIST_KINDS = ("tokens", "sequence", "vector")
 #: Endings of paths to pictures.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 #: First bytes of PNG and JPEG files.
 IMAGE_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+#: Endings of paths to recordings.
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
+#: First bytes of WAV, FLAC and Ogg files.
+AUDIO_MAGIC = (b"RIFF", b"fLaC", b"OggS")
 
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d{2}:?\d{2}))?)?"
 #: Strings are text when they have this many words on average, and repeat seldom.
@@ -89,10 +109,11 @@ def infer_kind(series: pd.Series) -> str:
 
     In this order: true/false is *boolean*; a pandas category *category*; timestamps and dates *date*; numbers
     and durations *number*, whatever their values; nothing present *number*. Strings: all ISO 8601 dates
-    (`2024-05-31`, `2024-05-31 12:00`) *date*; all ending like a picture's file *image*; 5 words or more on
-    average, half of them different, *text*; 50 rows or more of which over 90 % differ *id*; else *category*.
-    Bytes of a PNG or JPEG file and 2-D or 3-D arrays *image*; lists and 1-D arrays *vector*; strings mixed
-    with numbers *category*; all else *other*.
+    (`2024-05-31`, `2024-05-31 12:00`) *date*; all ending like a picture's file *image*, like a recording's *audio*;
+    5 words or more on average, half of them different, *text*; 50 rows or more of which over 90 % differ *id*; else
+    *category*. Bytes of a PNG or JPEG file and 2-D or 3-D arrays *image*, 4-D arrays *video*; bytes of a WAV, FLAC or
+    Ogg file *audio*; lists of strings *tokens*; lists and 1-D arrays of numbers *vector* where all have one length,
+    else *sequence*; strings mixed with numbers *category*; all else *other*.
 
     Example:
         >>> infer_kind(pd.Series(["2024-01-31", None, "2024-02-01"]))
@@ -126,10 +147,29 @@ def _kind_of_cells(cells: np.ndarray) -> str:
     if all(issubclass(cls, (str, *scalars)) for cls in found):
         return "category"
     if all(issubclass(cls, (bytes, bytearray, memoryview)) for cls in found):
-        return "image" if all(bytes(cell[:8]).startswith(IMAGE_MAGIC) for cell in cells) else "other"
+        return _kind_of_bytes(cells)
     if all(issubclass(cls, (list, tuple, np.ndarray)) for cls in found):
-        return "image" if all(num_axes(cell) in (2, 3) for cell in cells[:100]) else "vector"
+        return _kind_of_lists(cells)
     return "other"
+
+
+def _kind_of_bytes(cells: np.ndarray) -> str:
+    for kind, magic in (("image", IMAGE_MAGIC), ("audio", AUDIO_MAGIC)):
+        if all(bytes(cell[:8]).startswith(magic) for cell in cells):
+            return kind
+    return "other"
+
+
+def _kind_of_lists(cells: np.ndarray) -> str:
+    axes = {num_axes(cell) for cell in cells[:100]}
+    if axes <= {2, 3}:
+        return "image"
+    if axes == {4}:
+        return "video"
+    first = next((cell[0] for cell in cells if len(cell)), None)
+    if isinstance(first, str):
+        return "tokens"
+    return "vector" if len({len(cell) for cell in cells}) == 1 else "sequence"
 
 
 def num_axes(cell: Any) -> int:
@@ -146,8 +186,9 @@ def _kind_of_strings(cells: pd.Series) -> str:
         dates = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
         if dates.notna().all():
             return "date"
-    if text.str.lower().str.endswith(IMAGE_SUFFIXES).all():
-        return "image"
+    for kind, suffixes in (("image", IMAGE_SUFFIXES), ("audio", AUDIO_SUFFIXES)):
+        if text.str.lower().str.endswith(suffixes).all():
+            return kind
     share = len(unique) / len(cells)
     words = text.iloc[:1000].str.count(r"\S+").mean()
     if share >= 0.5 and words >= TEXT_WORDS:

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from polytask.data.cells import numbers_of
+from polytask.data.schema import LIST_KINDS
 from polytask.data.table import Table
 from polytask.errors import SchemaError, nearest
+from polytask.ragged import Ragged, Rows, as_padded, select_rows
 from polytask.tasks import Fitted, Task
 
 #: Whole numbers with at most this many different values are taken for classes.
@@ -32,9 +34,22 @@ class Targets:
         weight: of the same shape, float32: row weight times the task's cell weight, 0 where not present.
     """
 
-    values: dict[str, Tensor]
-    present: dict[str, Tensor]
-    weight: dict[str, Tensor]
+    values: dict[str, Rows]
+    present: dict[str, Rows]
+    weight: dict[str, Rows]
+
+    def labelled(self) -> dict[str, Tensor]:
+        """By task, the rows that have a label of positive weight, bool `[rows]` on the CPU."""
+        found = {}
+        for name, weight in self.weight.items():
+            if isinstance(weight, Ragged):
+                owner = torch.arange(len(weight)).repeat_interleave(weight.lengths)
+                has_label = torch.zeros(len(weight), dtype=torch.bool)
+                has_label[owner[(weight.values > 0).cpu()]] = True
+            else:
+                has_label = (weight > 0).cpu().reshape(len(weight), -1).any(dim=1)
+            found[name] = has_label
+        return found
 
 
 def target_cells(table: Table, task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -105,14 +120,27 @@ def encode_targets(table: Table, tasks: Sequence[Task], fitted: Mapping[str, Fit
     for task in tasks:
         chosen = torch.from_numpy(np.asarray(rows, dtype=np.int64))
         whole = task.encode(*_cells_of(table, task, rows), fitted[task.name])
-        target, counts = (cells[chosen] for cells in whole)
-        weights = task.cell_weight(target, counts, fitted[task.name]).to(torch.float32)
+        target, counts = (select_rows(cells, chosen) for cells in whole)
+        of_rows = None
         if task.weight is not None:
             of_rows = torch.from_numpy(row_weights(table, task)[rows]).to(torch.float32)
-            weights = weights * of_rows.reshape(-1, *[1] * (weights.ndim - 1))
         values[task.name], present[task.name] = target, counts
-        weight[task.name] = torch.where(counts, weights, 0.0)
+        weight[task.name] = _weights(task, target, counts, fitted[task.name], of_rows)
     return Targets(values, present, weight)
+
+
+def _weights(task: Task, target: Rows, counts: Rows, fitted: Fitted, of_rows: Tensor | None) -> Rows:
+    """Row weight times the task's cell weight, 0 where there is no label."""
+    if isinstance(target, Ragged) and isinstance(counts, Ragged):
+        weights = task.cell_weight(target.values, counts.values, fitted).to(torch.float32)
+        if of_rows is not None:
+            weights = weights * of_rows.repeat_interleave(target.lengths)
+        return counts.map(lambda present: torch.where(present, weights, 0.0))
+    target, counts = as_padded(target), as_padded(counts)
+    weights = task.cell_weight(target, counts, fitted).to(torch.float32)
+    if of_rows is not None:
+        weights = weights * of_rows.reshape(-1, *[1] * (weights.ndim - 1))
+    return torch.where(counts, weights, 0.0)
 
 
 def _cells_of(table: Table, task: Task, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -157,7 +185,7 @@ def infer_kind_of_task(table: Table, column: str) -> str:
     present = table.mask(column)
     if not present.any():
         raise SchemaError(f"column {column!r} has no value in any row, so it cannot be a target")
-    if kind == "vector":
+    if kind in LIST_KINDS:
         return "multilabel"
     if kind in ("category", "boolean"):
         return "classification"

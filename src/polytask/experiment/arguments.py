@@ -36,7 +36,7 @@ def fit(
     seed: int = 0,
     folder: str | Path | None = None,
     quiet: bool = False,
-    **train: Any,
+    **more: Any,
 ) -> Run:
     """Trains one model for all tasks.
 
@@ -59,7 +59,8 @@ def fit(
         seed: of initial weights, order of rows, dropout (the split has a seed of its own).
         folder: of the Run; `runs/<tasks>-<digest>` where not given.
         quiet: show nothing.
-        **train: settings of `Training` (`epochs`, `batch_size`, `learning_rate`, `early_stopping` …).
+        **more: other settings of the data (see `DataSettings`) and of the training (see `Training`: `epochs`,
+            `batch_size`, `learning_rate`, `early_stopping` …).
 
     Returns:
         The Run.
@@ -83,7 +84,7 @@ def fit(
         ignore=ignore,
         kinds=kinds,
         seed=seed,
-        **train,
+        **more,
     )
     experiment = with_path(experiment, data)
     return run(experiment, data=data, folder=folder, quiet=quiet, say=(lambda _: None) if quiet else to_stderr)
@@ -113,17 +114,18 @@ def experiment_from(
     ignore: Sequence[str] = (),
     kinds: Mapping[str, str] | None = None,
     seed: int = 0,
-    **train: Any,
+    **more: Any,
 ) -> Experiment:
     """The Experiment that `fit`'s arguments describe."""
     tasks = _listed(tasks)
     for name, given in (("split", split), ("preprocess", preprocess)):
         if isinstance(given, str):
             raise ConfigError(f"{name}: settings are wanted, got {given!r}; such as split={{'by_group': 'customer'}}")
-    known = {f.name for f in fields(Training)}
-    for name in train:
-        if name not in known:
-            raise ConfigError(f"fit: unknown setting {name!r}; {nearest(name, known)}")
+    of_training, of_data = ({f.name for f in fields(cls)} for cls in (Training, DataSettings))
+    for name in more:
+        if name not in of_training | of_data:
+            raise ConfigError(f"fit: unknown setting {name!r}; {nearest(name, of_training | of_data)}")
+    data = {name: value for name, value in more.items() if name in of_data}
     for name, value in (("inputs", inputs), ("ignore", ignore)):
         if isinstance(value, str):
             raise ConfigError(f"{name}: a list of columns is wanted, got {value!r}; write [{value!r}]")
@@ -138,7 +140,8 @@ def experiment_from(
             choices[name] = as_choice(value, CATALOGUES[name], name)
     return Experiment(
         tasks=tuple(tasks),
-        data=DataSettings(
+        data=replace(
+            build(DataSettings, data),
             inputs=None if inputs is None else tuple(inputs),
             ignore=tuple(ignore),
             kinds=dict(kinds or {}),
@@ -148,7 +151,7 @@ def experiment_from(
             else build(PreprocessSettings, preprocess or {}),
         ),
         gradients=gradients or Engine(),
-        train=build(Training, train),
+        train=build(Training, {name: value for name, value in more.items() if name in of_training}),
         seed=seed,
         regularizers=read_regularizers(regularizers),
         **choices,

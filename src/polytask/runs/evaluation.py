@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from polytask.data import Table, TensorTable, target_cells
+from polytask.data import JudgedExamples, Table, target_cells
+from polytask.ragged import Ragged, as_padded, join_padded
 from polytask.tasks import Fitted, Task
 
 #: Metrics of one task: every metric's value, its `skill`, its `loss`, and `rows` (labelled ones).
@@ -44,7 +45,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 def run_model(
     model: Callable[..., dict[str, Tensor]],
-    table: TensorTable,
+    table: JudgedExamples,
     tasks: Sequence[Task],
     *,
     batch_size: int = 4096,
@@ -56,8 +57,7 @@ def run_model(
     names = [task.name for task in tasks]
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
     sums = {name: [0.0, 0.0] for name in names}
-    for start in range(0, table.num_rows, batch_size):
-        batch = table.batch(torch.arange(start, min(start + batch_size, table.num_rows)))
+    for batch in table.in_order(batch_size):
         with autocast():
             outputs = model(batch.inputs, names)
         for task in tasks:
@@ -70,10 +70,10 @@ def run_model(
                 sums[task.name][0] += float(total)
                 sums[task.name][1] += float(count)
     losses = {name: total / count if count else math.nan for name, (total, count) in sums.items()}
-    return Outputs({name: torch.cat(part) for name, part in parts.items() if part}, losses)
+    return Outputs({name: join_padded(part) for name, part in parts.items() if part}, losses)
 
 
-def outputs_of(model: nn.Module, table: TensorTable, tasks: Sequence[Task], batch_size: int) -> Outputs:
+def outputs_of(model: nn.Module, table: JudgedExamples, tasks: Sequence[Task], batch_size: int) -> Outputs:
     """`run_model` in evaluation mode."""
     with evaluating(model):
         return run_model(model, table, tasks, batch_size=batch_size)
@@ -92,13 +92,13 @@ def predictions(
 
 
 def judge(
-    tasks: Sequence[Task], fitted: Mapping[str, Fitted], outputs: Outputs, table: TensorTable
+    tasks: Sequence[Task], fitted: Mapping[str, Fitted], outputs: Outputs, table: JudgedExamples
 ) -> dict[str, TaskScores]:
     """Every metric of every task, with its skill against the training rows' best constant on the same rows."""
     scores = {}
     for task in tasks:
         fit = fitted[task.name]
-        target, present = table.targets[task.name].cpu(), table.present[task.name].cpu()
+        target, present = (as_padded(cells[task.name]).cpu() for cells in (table.targets, table.present))
         rows = int(present.any(dim=1).sum()) if present.ndim > 1 else int(present.sum())
         metric = task.primary_metric(fit)
         found: TaskScores = {m.name: math.nan for m in task.metrics_for(fit)} | {"skill": math.nan}
@@ -110,13 +110,15 @@ def judge(
     return scores
 
 
-def left_out(table: Table, tasks: Sequence[Task], encoded: TensorTable) -> dict[str, int]:
+def left_out(table: Table, tasks: Sequence[Task], encoded: JudgedExamples) -> dict[str, int]:
     """How many labels of a table are of classes that training never had: task -> count, where there are any."""
     found = {}
     for task in tasks:
         _, given = target_cells(table, task)
         kept = encoded.present[task.name]
+        if isinstance(kept, Ragged) or given.shape != tuple(kept.shape):
+            continue
         missing = int(given.sum()) - int(kept.sum())
-        if given.shape == tuple(kept.shape) and missing:
+        if missing:
             found[task.name] = missing
     return found

@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from polytask.data import encode_targets, fit_task
 from polytask.experiment import CATALOGUES, Experiment, run, without_path
+from polytask.ragged import as_padded
 from polytask.regularizers import REGULARIZERS
 from polytask.runs import RunFolder
 from polytask.studies.baselines import Rows, fit_baseline
@@ -143,7 +144,7 @@ class Bench:
                 continue
             targets = encode_targets(table, [task], {task.name: fitted}, rows)
             inputs = given.preprocessor.transform(table, rows)
-            parts[part] = Rows(inputs, targets.values[task.name], targets.present[task.name])
+            parts[part] = Rows(inputs, as_padded(targets.values[task.name]), as_padded(targets.present[task.name]))
         found = fit_baseline(job.name, task, fitted, parts["train"], parts["validation"], job.seed)
         folder = study_folder(self.path)
         outputs, record = job.files

@@ -12,6 +12,7 @@ from torch import Tensor
 from polytask.data import encode_targets, fit_task, group_keys
 from polytask.errors import RunError
 from polytask.experiment import ALL
+from polytask.ragged import as_padded
 from polytask.runs import Run
 from polytask.studies.bench import BaselineJob
 from polytask.studies.data import POOLED, StudyData
@@ -124,11 +125,11 @@ def judged_rows(data: StudyData, group: str | None) -> dict[tuple[str, int], Jud
             fitted = fit_task(table, task, split.rows("train"))
             rows = split.rows("test")
             targets = encode_targets(table, [task], {task.name: fitted}, rows)
-            present = targets.present[task.name]
+            present = as_padded(targets.present[task.name])
             kept = present.reshape(len(rows), -1).any(dim=1) if len(rows) else torch.zeros(0, dtype=torch.bool)
             held = rows[kept.numpy()]
             groups = None if group is None else group_keys(table, group, held)
-            target = targets.values[task.name][kept]
+            target = as_padded(targets.values[task.name])[kept]
             found[task.name, number] = Judged(task, fitted, held, target, present[kept], groups)
     return found
 

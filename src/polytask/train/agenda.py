@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
 
 from polytask.config import choose
-from polytask.data import Batch, Part, Stream, TensorTable
+from polytask.data import Batch, Examples, Part, Walk
 from polytask.model import seed_of
 
 #: One or more (task names, batch), balanced together.
@@ -34,10 +33,10 @@ class Agenda(ABC):
     balances: ClassVar[bool] = True
 
     steps_per_epoch: int
-    streams: Mapping[str, Stream]
+    streams: Mapping[str, Walk]
 
     @abstractmethod
-    def __init__(self, tables: Mapping[str, TensorTable], batch_size: int, seed: int) -> None: ...
+    def __init__(self, tables: Mapping[str, Examples], batch_size: int, seed: int) -> None: ...
 
     @abstractmethod
     def steps(self, epoch: int, first: int = 0) -> Iterator[Step]:
@@ -70,7 +69,7 @@ class Joint(Agenda):
         steps: steps an epoch, in place of one pass.
 
     Example:
-        >>> from polytask.data import Targets
+        >>> from polytask.data import Targets, TensorTable
         >>> cells = {"price": torch.ones(6), "sold": torch.ones(6)}
         >>> targets = Targets(cells, {name: cell > 0 for name, cell in cells.items()}, cells)
         >>> agenda = Joint({"houses": TensorTable({"<numbers>": torch.ones(6, 2)}, targets)}, 4, seed=0)
@@ -78,10 +77,8 @@ class Joint(Agenda):
         [(('price', 'sold'), 4), (('price', 'sold'), 2)]
     """
 
-    def __init__(
-        self, tables: Mapping[str, TensorTable], batch_size: int, seed: int, *, steps: int | None = None
-    ) -> None:
-        self.streams = {name: Stream(table, batch_size, seed, name) for name, table in tables.items()}
+    def __init__(self, tables: Mapping[str, Examples], batch_size: int, seed: int, *, steps: int | None = None) -> None:
+        self.streams = {name: table.walk(batch_size, seed, name) for name, table in tables.items()}
         self.tasks = {name: tuple(table.tasks) for name, table in tables.items()}
         self.steps_per_epoch = _checked(steps) or max(s.batches_per_pass for s in self.streams.values())
 
@@ -106,7 +103,7 @@ class Alternating(Agenda):
         steps: steps an epoch, in place of one pass over the labelled rows of all tasks.
 
     Example:
-        >>> from polytask.data import Targets
+        >>> from polytask.data import Targets, TensorTable
         >>> cells = {"price": torch.ones(6), "sold": torch.ones(6)}
         >>> targets = Targets(cells, {name: cell > 0 for name, cell in cells.items()}, cells)
         >>> table = TensorTable({"<numbers>": torch.ones(6, 2)}, targets)
@@ -119,7 +116,7 @@ class Alternating(Agenda):
 
     def __init__(
         self,
-        tables: Mapping[str, TensorTable],
+        tables: Mapping[str, Examples],
         batch_size: int,
         seed: int,
         *,
@@ -127,7 +124,7 @@ class Alternating(Agenda):
         steps: int | None = None,
     ) -> None:
         self.streams = {
-            task: Stream(table, batch_size, seed, f"{name}/{task}", _labelled(table, task))
+            task: table.walk(batch_size, seed, f"{name}/{task}", task=task)
             for name, table in tables.items()
             for task in table.tasks
         }
@@ -156,12 +153,6 @@ class Alternating(Agenda):
             return [names[k] for k in draws.tolist()]
         deck = [name for name, count in self._passes.items() for _ in range(count)]
         return [deck[k] for k in torch.randperm(len(deck), generator=generator).tolist()]
-
-
-def _labelled(table: TensorTable, task: str) -> Tensor | None:
-    """The rows that a task can learn from; None: all."""
-    has_label = table.partly_labelled.get(task)
-    return None if has_label is None or has_label.sum() < 2 else has_label.nonzero().flatten()
 
 
 def _checked(steps: int | None) -> int | None:

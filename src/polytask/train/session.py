@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from polytask.balance import Balancer, Processes
-from polytask.data import TensorTable
+from polytask.data import Examples, JudgedExamples
 from polytask.model import Model, seed_of
 from polytask.random_state import random_state, restore_random_state
 from polytask.tasks import Fitted, Task
@@ -33,8 +33,8 @@ class TrainingData:
         fitted: what each task learnt.
     """
 
-    training: Mapping[str, TensorTable]
-    validation: Mapping[str, TensorTable]
+    training: Mapping[str, Examples]
+    validation: Mapping[str, JudgedExamples]
     tasks: Mapping[str, Task]
     fitted: Mapping[str, Fitted]
 
