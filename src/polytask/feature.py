@@ -91,6 +91,16 @@ class InputSpec:
         """Whether there is anything that a row holds as single numbers: number, category or vector columns."""
         return bool(self.numbers or self.categories or self.vectors)
 
+    def __add__(self, other: "InputSpec") -> "InputSpec":
+        """Both, this one's columns first."""
+        return InputSpec(
+            self.numbers + other.numbers,
+            self.categories + other.categories,
+            self.images | other.images,
+            self.vectors | other.vectors,
+            self.sequences | other.sequences,
+        )
+
     @property
     def table(self) -> "InputSpec":
         """The part that a table's encoder reads."""

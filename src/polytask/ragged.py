@@ -1,12 +1,14 @@
 """Rows of different lengths as one tensor: what text, tags and series are kept in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
+
+from polytask.sparse_rows import SparseRows
 
 
 class Ragged:
@@ -86,11 +88,15 @@ class Ragged:
 
 #: What a column's rows are kept in: one tensor with a row each, or rows of different lengths.
 Rows = Tensor | Ragged
+#: The same of inputs, which may also be nearly all zero.
+InputRows = Tensor | Ragged | SparseRows
+#: All rows of a part as a preprocessor gives them: block or column name -> rows.
+Blocks = Mapping[str, InputRows]
 
 
 def select_rows(rows: Any, index: Tensor) -> Any:
     """These rows of a block, in the block's own form."""
-    return rows.select(index) if isinstance(rows, Ragged) else rows[index]
+    return rows[index] if isinstance(rows, Tensor) else rows.select(index)
 
 
 def as_padded(rows: Rows) -> Tensor:

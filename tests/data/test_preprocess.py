@@ -181,8 +181,8 @@ def test_what_cannot_be_fitted_is_named():
         fitted(columns=["one"])
     with pytest.raises(SchemaError, match="at least 1 training row"):
         fitted(rows=np.array([], dtype=int))
-    with pytest.raises(SchemaError, match="column 'v' is of kind vector, which is no input yet"):
-        fitted(pd.DataFrame({"v": [[1], [2]] * 3}), v="vector")
+    with pytest.raises(SchemaError, match="column 'v' is of kind id, which is no input"):
+        fitted(pd.DataFrame({"v": ["a", "b"] * 3}), v="id")
     with pytest.raises(SchemaError, match="there is no column 'm'"):
         fitted(columns=["m"])
 
@@ -210,13 +210,13 @@ def test_inputs_by_default_are_nobodys_target_and_of_a_usable_kind():
     )
     tasks = [Classification("y", weight="w"), Multilabel("ab", columns=["a", "b"])]
     table = Table(frame)
-    assert default_inputs(table, tasks) == ["group", "when", "split", "x", "c"]
-    assert default_inputs(table, tasks, ["c"], SplitSettings(by_group="group", column="split")) == ["when", "x"]
+    assert default_inputs(table, tasks) == ["group", "when", "split", "x", "c", "list"]
+    assert default_inputs(table, tasks, ["c"], SplitSettings(by_group="group", column="split")) == ["when", "x", "list"]
     assert "when" not in default_inputs(table, tasks, [], SplitSettings(by_time="when"))
     with pytest.raises(SchemaError, match="ignore: there is no column 'xx'"):
         default_inputs(table, tasks, ["xx"])
     with pytest.raises(SchemaError, match="no column is left"):
-        default_inputs(table, tasks, ["group", "when", "split", "x", "c"])
+        default_inputs(table, tasks, ["group", "when", "split", "x", "c", "list"])
 
 
 def test_the_json_file_is_plain(tmp_path):

@@ -147,5 +147,5 @@ def test_a_folder_whose_files_differ_is_refused(tmp_path):
 def test_real_files_are_read(shared_data):
     table = read(shared_data / "goemotions" / "goemotions.parquet")
     assert table.num_rows == 54_263
-    assert table.kind("emotions") == "vector"
+    assert table.kind("emotions") == "tokens"
     assert np.all(table.mask("text"))

@@ -72,8 +72,6 @@ def test_tables_that_do_not_fit_each_other(fit, houses):
         fit({"pirce": houses, "sold": houses})
     with pytest.raises(ConfigError, match="task 'sold' has no table"):
         fit({"price": houses})
-    with pytest.raises(SchemaError, match=r"different input columns: 'age' is not in all of them \(table 'sold'\)"):
-        fit({"price": houses, "sold": houses.drop(columns="age")})
 
 
 def test_a_path_for_each_task_in_yaml(houses, tmp_path):
@@ -121,11 +119,29 @@ def test_columns_of_one_table_only(fit, houses):
 
 
 def test_columns_that_no_table_reads_are_named_for_all_tables(houses, tasks, tmp_path):
-    words = [f"a house of some kind, number {k}" for k in range(len(houses))]
-    data = {"price": houses, "sold": houses.assign(note=words)}
+    data = {"price": houses, "sold": houses.assign(note=[f"house-{k}" for k in range(len(houses))])}
     said = []
     run(experiment_from(tasks, epochs=1), data=data, folder=tmp_path / "run", quiet=True, say=said.append)
-    assert any("left out, of a kind that is no input yet (note: text)" in sentence for sentence in said)
+    assert any("left out, of a kind that is no input (note: id)" in sentence for sentence in said)
+
+
+def test_each_table_has_inputs_of_its_own(fit, houses):
+    data = {"price": houses[["rooms", "area", "price"]], "sold": houses[["rooms", "age", "sold"]]}
+    trained = fit(data)
+    assert list(trained._preprocessor().columns) == ["rooms", "area", "age"]
+    assert {name: score["rows"] > 0 for name, score in trained.evaluate().items()} == {"price": True, "sold": True}
+    assert trained.predict(houses[["rooms", "age"]], tasks=["sold"]).shape == (len(houses), 1)
+    with pytest.raises(SchemaError, match="the table lacks 'area', which the model was trained on"):
+        trained.predict(houses[["rooms", "age"]])
+    with pytest.raises(SchemaError, match="the table lacks 'age'"):
+        trained.predict(houses[["rooms", "area"]], tasks=["sold"])
+    assert pt.load(trained.path).predict(houses).shape == (len(houses), 2)
+
+
+def test_one_column_of_two_kinds_is_named(fit, houses):
+    data = {"price": houses, "sold": houses.assign(age="old")}
+    with pytest.raises(SchemaError, match="column 'age' is of kind number in table 'price' and of kind category in"):
+        fit(data)
 
 
 def test_pictures_lie_beside_their_own_table(fit, tmp_path):

@@ -29,6 +29,7 @@ class Part:
         """Its rows of these: about as many in every process, but never one alone, since batch norm needs two.
 
         Example:
+            >>> import torch
             >>> [Part(rank, 2).of(torch.arange(5)).tolist() for rank in range(2)]
             [[0, 1, 2], [3, 4]]
             >>> [Part(rank, 2).of(torch.arange(3)).tolist() for rank in range(2)]

@@ -1,21 +1,25 @@
 """Pictures in cells: arrays, PNG or JPEG bytes, or paths, as float32 `[rows, channels, height, width]`."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from polytask.data.prepared import PreparedColumn, PreprocessSettings
 from polytask.data.schema import num_axes
 from polytask.data.table import Table
 from polytask.errors import MissingExtraError, SchemaError
+from polytask.feature import InputSpec
+from polytask.ragged import InputRows
 
 
 @dataclass(frozen=True)
-class ImageColumn:
+class ImageColumn(PreparedColumn):
     """A picture: normalised by the training pictures' mean and standard deviation of each channel.
 
     Attributes:
@@ -26,14 +30,13 @@ class ImageColumn:
         deviation: a channel; 1 where a channel is constant.
     """
 
-    name: str
     has_missing: bool
     size: tuple[int, ...]
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
     @classmethod
-    def fit(cls, table: Table, name: str, rows: np.ndarray) -> "ImageColumn | None":
+    def fit(cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> "ImageColumn | None":
         """Learns from these rows; None where none of them has a picture.
 
         Raises:
@@ -58,6 +61,15 @@ class ImageColumn:
     def numbers(self, table: Table, rows: np.ndarray) -> list[np.ndarray]:
         """One array a name."""
         return [~table.mask(self.name)[rows]] * self.has_missing
+
+    @property
+    def spec(self) -> InputSpec:
+        """A picture."""
+        return InputSpec(images={self.name: (self.size[0], self.size[1], self.size[2])})
+
+    def blocks(self, table: Table, rows: np.ndarray) -> Mapping[str, InputRows]:
+        """The pixels."""
+        return {self.name: torch.from_numpy(self.pixels(table, rows))}
 
     def pixels(self, table: Table, rows: np.ndarray) -> np.ndarray:
         """float32 `[rows, channels, height, width]`; a missing picture is 0, the mean."""
@@ -173,3 +185,13 @@ def _decoded(data: bytes, place: str, name: str) -> np.ndarray:
 
 def _shown(size: tuple[int, ...]) -> str:
     return f"{size[1]}×{size[2]} with {size[0]} channel{'s' if size[0] > 1 else ''}"
+
+
+def picture_of(table: Table, name: str, row: int) -> np.ndarray:
+    """One picture as float32 `[channels, height, width]` in [0, 1], whatever it is kept as.
+
+    Raises:
+        SchemaError: the cell is no picture; names column and row.
+        MissingExtraError: a file has to be decoded and pillow is not installed.
+    """
+    return _picture(table.values(name)[row], _folder(table), f"column {name!r}, row {row}", name)

@@ -183,12 +183,20 @@ def _labels(cells: np.ndarray) -> set[str]:
         return {key_of(label) for cell in cells for label in cell}
 
 
-def lint_across(tables: Mapping[str, Table], splits: Mapping[str, Split], inputs: Sequence[str]) -> list[Finding]:
-    """Warns of *duplicates* between tables that train one model: see `lint`."""
+def lint_across(tables: Mapping[str, Table], splits: Mapping[str, Split]) -> list[Finding]:
+    """Warns of *duplicates* between tables that train one model: see `lint`.
+
+    Args:
+        tables: the inputs of each; those with the same columns are compared.
+        splits: of each.
+    """
     findings: list[Finding] = []
-    hashes = {name: hash_rows(table, inputs) for name, table in tables.items()} if len(tables) > 1 else {}
+    hashes = {name: hash_rows(table, sorted(table.columns)) for name, table in tables.items()}
     for name, here in hashes.items():
-        train = np.concatenate([hashes[other][splits[other].parts == TRAIN] for other in hashes if other != name])
+        others = [o for o in hashes if o != name and set(tables[o].columns) == set(tables[name].columns)]
+        if not others:
+            continue
+        train = np.concatenate([hashes[other][splits[other].parts == TRAIN] for other in others])
         findings += _repeats(here, splits[name], train, f" of table {name!r}", "a training row of another table")
     return findings
 

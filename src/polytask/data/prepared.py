@@ -4,8 +4,10 @@ One frozen class a kind. `fit` returns None for a column that is constant in tra
 nothing.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,8 @@ import pandas as pd
 from polytask.data.cells import booleans_of, keys_of, numbers_of, times_of
 from polytask.data.scaling import Scale
 from polytask.data.table import Table
+from polytask.feature import InputSpec
+from polytask.ragged import InputRows
 
 #: Cycles of a date: name -> number of days in one.
 CYCLES = {"day of year": 365.25, "weekday": 7.0, "hour": 1.0}
@@ -27,6 +31,9 @@ class PreprocessSettings:
             leaves (−3, 3); "standard": (x − mean) / standard deviation.
         min_count: a category that fewer training rows have than this shares the code of those never seen,
             which is thereby trained.
+        min_token_count: the same of a token that stands in fewer places of the training rows than this.
+        features: column -> what makes features of it (see `polytask list features`), in place of what its kind is
+            given otherwise: a name, or `{name: settings}`.
 
     Raises:
         ValueError: a setting that cannot be.
@@ -37,16 +44,49 @@ class PreprocessSettings:
 
     numbers: Literal["robust", "standard"] = "robust"
     min_count: int = 1
+    min_token_count: int = 2
+    features: dict[str, str | dict[str, dict[str, Any] | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.numbers not in ("robust", "standard"):
             raise ValueError(f"numbers={self.numbers!r}: 'robust' or 'standard' is wanted")
         if self.min_count < 1:
             raise ValueError(f"min_count={self.min_count}: a number of rows >= 1 is wanted")
+        if self.min_token_count < 1:
+            raise ValueError(f"min_token_count={self.min_token_count}: a number of places >= 1 is wanted")
 
 
 @dataclass(frozen=True)
-class NumberColumn:
+class PreparedColumn(ABC):
+    """What training taught about one column.
+
+    Attributes:
+        name: of the column.
+    """
+
+    name: str
+
+    @property
+    def names(self) -> list[str]:
+        """The number columns it becomes."""
+        return []
+
+    def numbers(self, table: Table, rows: np.ndarray) -> list[np.ndarray]:
+        """One array `[rows]` a name."""
+        return []
+
+    @property
+    def spec(self) -> InputSpec:
+        """What it gives an encoder beside the numbers."""
+        return InputSpec()
+
+    def blocks(self, table: Table, rows: np.ndarray) -> Mapping[str, InputRows]:
+        """What stands in the inputs under its own name."""
+        return {}
+
+
+@dataclass(frozen=True)
+class NumberColumn(PreparedColumn):
     """A number: scaled, with an indicator of missing cells where training had some.
 
     Attributes:
@@ -57,7 +97,6 @@ class NumberColumn:
         clip: see `Scale`.
     """
 
-    name: str
     has_missing: bool
     center: float
     spread: float
@@ -84,7 +123,7 @@ class NumberColumn:
 
 
 @dataclass(frozen=True)
-class BooleanColumn:
+class BooleanColumn(PreparedColumn):
     """True (1) or false (0, missing cells too), with an indicator of missing cells where training had some.
 
     Attributes:
@@ -93,7 +132,6 @@ class BooleanColumn:
         is_varied: whether training had both values.
     """
 
-    name: str
     has_missing: bool
     is_varied: bool
 
@@ -117,7 +155,7 @@ class BooleanColumn:
 
 
 @dataclass(frozen=True)
-class DateColumn:
+class DateColumn(PreparedColumn):
     """A date: scaled days, and sine and cosine of those of its cycles that vary in training.
 
     Attributes:
@@ -129,7 +167,6 @@ class DateColumn:
         cycles: a choice of `CYCLES`.
     """
 
-    name: str
     has_missing: bool
     center: float
     spread: float
@@ -166,7 +203,7 @@ class DateColumn:
 
 
 @dataclass(frozen=True)
-class CategoryColumn:
+class CategoryColumn(PreparedColumn):
     """A category: code 0 missing, 1 not seen in training, 2 … the known ones in order.
 
     Attributes:
@@ -174,7 +211,6 @@ class CategoryColumn:
         vocabulary: the known categories, as `keys_of` writes them.
     """
 
-    name: str
     vocabulary: tuple[str, ...]
 
     @classmethod
@@ -186,6 +222,11 @@ class CategoryColumn:
         known = tuple(sorted(found[counts >= settings.min_count].tolist()))
         num_codes = len(known) + bool((counts < settings.min_count).any()) + (not present.all())
         return cls(name, known) if num_codes > 1 else None
+
+    @property
+    def spec(self) -> InputSpec:
+        """A column of codes."""
+        return InputSpec(categories=((self.name, self.num_codes),))
 
     @property
     def num_codes(self) -> int:

@@ -1,7 +1,7 @@
 """Preprocessing: fitted on the training rows alone, stored without pickle, applied alike ever after."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,24 +11,39 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from polytask.config import as_choice
+from polytask.data.features import DEFAULT_FEATURES, FEATURES, FeatureColumn
 from polytask.data.images import ImageColumn
-from polytask.data.prepared import BooleanColumn, CategoryColumn, DateColumn, NumberColumn, PreprocessSettings
+from polytask.data.lists import SequenceColumn, TokensColumn, VectorColumn
+from polytask.data.prepared import (
+    BooleanColumn,
+    CategoryColumn,
+    DateColumn,
+    NumberColumn,
+    PreparedColumn,
+    PreprocessSettings,
+)
 from polytask.data.schema import INPUT_KINDS
 from polytask.data.split import SplitSettings
 from polytask.data.table import Table
 from polytask.errors import RunError, SchemaError, nearest
-from polytask.feature import CATEGORIES, NUMBERS, Inputs, InputSpec
+from polytask.feature import CATEGORIES, NUMBERS, InputSpec
+from polytask.ragged import InputRows
 from polytask.tasks import Task
 
-Prepared = NumberColumn | BooleanColumn | DateColumn | CategoryColumn | ImageColumn
 #: Of the stored form; a file with a higher one was written by a newer polytask.
 FORMAT = 1
-_CLASSES: dict[str, type[Prepared]] = {
+#: How the cells of a kind are prepared, where no features are made of them.
+_CLASSES: dict[str, Any] = {
     "number": NumberColumn,
     "boolean": BooleanColumn,
     "date": DateColumn,
     "category": CategoryColumn,
     "image": ImageColumn,
+    "vector": VectorColumn,
+    "sequence": SequenceColumn,
+    "tokens": TokensColumn,
+    "feature": FeatureColumn,
 }
 
 _DEFAULT_SPLIT, _DEFAULT_SETTINGS = SplitSettings(), PreprocessSettings()
@@ -40,7 +55,7 @@ def default_inputs(
     """The columns a model reads unless told otherwise: those of a usable kind that are nobody's target.
 
     Left out are all tasks' targets and row weights, the columns that split the rows, those in `ignore`, and
-    the kinds text, id, vector and other, which are no inputs yet.
+    the kinds id and other, which are no inputs.
 
     Raises:
         SchemaError: an unknown column in `ignore`, or no column left.
@@ -55,7 +70,7 @@ def default_inputs(
     if not inputs:
         raise SchemaError(
             f"no column is left to be an input: of {len(table.columns)} columns all are targets, weights, "
-            "ignored or of a kind that is none (text, id, vector, other)"
+            "ignored or of a kind that is none (id, other)"
         )
     return inputs
 
@@ -69,7 +84,7 @@ class Preprocessor:
         constant: input columns that were constant in training and are left out.
     """
 
-    prepared: tuple[Prepared, ...]
+    prepared: tuple[PreparedColumn, ...]
     constant: tuple[str, ...] = ()
 
     @classmethod
@@ -88,6 +103,9 @@ class Preprocessor:
         """
         if not len(rows):
             raise SchemaError("preprocessing needs at least 1 training row, got 0")
+        for name in settings.features:
+            if name not in columns:
+                raise SchemaError(f"preprocess.features: there is no input column {name!r}; {nearest(name, columns)}")
         prepared, constant = [], []
         for name in columns:
             column = _fit(table, name, np.asarray(rows), settings)
@@ -101,37 +119,42 @@ class Preprocessor:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The columns that are read, and their kinds."""
-        kind_of = {cls: kind for kind, cls in _CLASSES.items()}
-        return {column.name: kind_of[type(column)] for column in self.prepared}
+        """The columns that are read, and their kinds; of features, what makes them."""
+        return {c.name: c.featurizer if isinstance(c, FeatureColumn) else _kind_of(c) for c in self.prepared}
 
     @property
     def spec(self) -> InputSpec:
         """What an encoder will be given."""
-        numeric = (column for column in self.prepared if not isinstance(column, CategoryColumn))
-        return InputSpec(
-            numbers=tuple(name for column in numeric for name in column.names),
-            categories=tuple((c.name, c.num_codes) for c in self.prepared if isinstance(c, CategoryColumn)),
-            images={c.name: (c.size[0], c.size[1], c.size[2]) for c in self.prepared if isinstance(c, ImageColumn)},
-        )
+        numbers = InputSpec(numbers=tuple(name for column in self.prepared for name in column.names))
+        return sum((column.spec for column in self.prepared), numbers)
 
-    def transform(self, table: Table, rows: np.ndarray | None = None) -> Inputs:
+    def transform(
+        self, table: Table, rows: np.ndarray | None = None, *, absent: Collection[str] = ()
+    ) -> dict[str, InputRows]:
         """Rows as tensors; columns may come in any order and number type, and others are not looked at.
+
+        Args:
+            table: the rows.
+            rows: positions in the table; all where not given.
+            absent: columns that the table need not have: where it has not, they are missing in all of its rows.
 
         Returns:
             `NUMBERS`: float32 `[rows, numbers]`, `CATEGORIES`: int64 `[rows, categories]`, and by its name
-            each picture: float32 `[rows, channels, height, width]`; only those that there are.
+            each picture, float32 `[rows, channels, height, width]`, vector and sequence; only those that there are.
 
         Raises:
             SchemaError: columns are missing, or a cell cannot be read; names column, row and value.
         """
-        missing = [column.name for column in self.prepared if column.name not in table.columns]
+        missing = [name for name in self.lacking(table) if name not in absent]
         if missing:
             names = ", ".join(repr(name) for name in missing)
             hint = f"; {nearest(missing[0], table.columns)}" if len(missing) == 1 else ""
             raise SchemaError(f"the table lacks {names}, which the model was trained on{hint}")
         rows = np.arange(table.num_rows) if rows is None else np.asarray(rows)
-        inputs: Inputs = {}
+        if lacking := self.lacking(table):
+            kinds = {column.name: _kind_of(column) for column in self.prepared}
+            table = table.with_missing(lacking, kinds)
+        inputs: dict[str, InputRows] = {}
         numbers: list[np.ndarray] = []
         codes: list[np.ndarray] = []
         for column in self.prepared:
@@ -139,22 +162,29 @@ class Preprocessor:
                 codes.append(column.codes(table, rows))
                 continue
             numbers += column.numbers(table, rows)
-            if isinstance(column, ImageColumn):
-                inputs[column.name] = torch.from_numpy(column.pixels(table, rows))
+            inputs |= column.blocks(table, rows)
         if numbers:
             inputs[NUMBERS] = _joined(numbers, len(rows), np.float32)
         if codes:
             inputs[CATEGORIES] = _joined(codes, len(rows), np.int64)
         return inputs
 
+    def lacking(self, table: Table) -> list[str]:
+        """The columns that it reads and the table has not."""
+        return [column.name for column in self.prepared if column.name not in table.columns]
+
     def save(self, folder: Path) -> None:
         """Writes `preprocessing.json` and `preprocessing.safetensors` (every fitted float, in full)."""
         records: list[dict[str, Any]] = []
         tensors: dict[str, torch.Tensor] = {}
-        for k, (column, kind) in enumerate(zip(self.prepared, self.columns.values(), strict=True)):
-            record = {"kind": kind, **asdict(column)}
+        for k, column in enumerate(self.prepared):
+            record = {"kind": _KIND_OF[type(column)], **asdict(column)}
             for name in _float_fields(type(column)):
                 tensors[f"{k}.{name}"] = torch.tensor(record.pop(name), dtype=torch.float64)
+            if isinstance(column, FeatureColumn):
+                arrays = {name: value for name, value in column.learnt.items() if isinstance(value, np.ndarray)}
+                tensors |= {f"{k}.learnt.{name}": torch.from_numpy(array) for name, array in arrays.items()}
+                record["learnt"] = {name: value for name, value in column.learnt.items() if name not in arrays}
             records.append(record)
         # One tensor is always there, so that the file is never empty.
         tensors["num_columns"] = torch.tensor(len(self.prepared))
@@ -182,17 +212,27 @@ class Preprocessor:
             raise RunError(f"{folder}: its preprocessing cannot be read ({type(error).__name__}: {error})") from None
 
 
-def _fit(table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> Prepared | None:
+_KIND_OF = {cls: kind for kind, cls in _CLASSES.items()}
+
+
+def _kind_of(column: PreparedColumn) -> str:
+    """The kind of a column as a table has it."""
+    return FEATURES[column.featurizer].reads[0] if isinstance(column, FeatureColumn) else _KIND_OF[type(column)]
+
+
+def _fit(table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> PreparedColumn | None:
     kind = table.kind(name)
     if kind not in INPUT_KINDS:
         raise SchemaError(
-            f"column {name!r} is of kind {kind}, which is no input yet; ignore it, or say what it is: "
+            f"column {name!r} is of kind {kind}, which is no input; ignore it, or say what it is: "
             f"kinds={{{name!r}: 'category'}}"
         )
-    fitted_class = _CLASSES[kind]
-    if issubclass(fitted_class, ImageColumn):
-        return fitted_class.fit(table, name, rows)
-    return fitted_class.fit(table, name, rows, settings)
+    wanted = settings.features.get(name, DEFAULT_FEATURES.get(kind))
+    if wanted is not None:
+        choice = as_choice(wanted, FEATURES, "features", path=("preprocess", "features", name))
+        return FeatureColumn.fit(table, name, rows, choice)
+    fitted: PreparedColumn | None = _CLASSES[kind].fit(table, name, rows, settings)
+    return fitted
 
 
 def _joined(columns: Iterable[np.ndarray], num_rows: int, dtype: type) -> torch.Tensor:
@@ -203,7 +243,7 @@ def _joined(columns: Iterable[np.ndarray], num_rows: int, dtype: type) -> torch.
     return torch.from_numpy(block)
 
 
-def _float_fields(cls: type[Prepared]) -> list[str]:
+def _float_fields(cls: type[PreparedColumn]) -> list[str]:
     return [field.name for field in fields(cls) if field.type in (float, tuple[float, ...])]
 
 
@@ -213,4 +253,8 @@ def _loaded(k: int, record: dict[str, Any], tensors: dict[str, torch.Tensor]) ->
     for name in _float_fields(fitted_class):
         stored = tensors[f"{k}.{name}"].tolist()
         values[name] = tuple(stored) if isinstance(stored, list) else stored
+    if fitted_class is FeatureColumn:
+        start = f"{k}.learnt."
+        arrays = {name.removeprefix(start): array.numpy() for name, array in tensors.items() if name.startswith(start)}
+        values["learnt"] = {**record["learnt"], **arrays}
     return fitted_class(**values)

@@ -122,6 +122,12 @@ class Table:
         kinds = {name: self.kind(name) for name in self.columns}
         return Table(self.frame.iloc[rows], kinds=kinds, source=self.source)
 
+    def with_missing(self, columns: Sequence[str], kinds: Mapping[str, str]) -> "Table":
+        """The same rows with these columns besides, missing everywhere."""
+        empty = pd.DataFrame({name: pd.Series([None] * self.num_rows, dtype=object) for name in columns})
+        known = {name: self.kind(name) for name in self.columns} | {name: kinds[name] for name in columns}
+        return Table(pd.concat([self.frame, empty], axis=1), kinds=known, source=self.source)
+
     def fingerprint(self) -> str:
         """SHA-256 over names, types and cells of all columns, in hexadecimal: the same in every process."""
         return self._digest

@@ -10,7 +10,8 @@ from torch import Tensor
 from polytask.data.batch import WHOLE, Batch, JudgedExamples, Part, Walk
 from polytask.data.targets import Targets
 from polytask.feature import Inputs, mask_of
-from polytask.ragged import Ragged, Rows
+from polytask.ragged import InputRows, Ragged, Rows
+from polytask.sparse_rows import SparseRows
 
 #: Rows of like length are looked for among this many batches.
 POOL = 50
@@ -28,7 +29,7 @@ class TensorTable(JudgedExamples):
         ValueError: no rows, or inputs and targets of different numbers of rows.
     """
 
-    def __init__(self, inputs: Mapping[str, Rows], targets: Targets, device: torch.device | str = "cpu") -> None:
+    def __init__(self, inputs: Mapping[str, InputRows], targets: Targets, device: torch.device | str = "cpu") -> None:
         sizes = {name: len(block) for name, block in (*inputs.items(), *targets.values.items())}
         if len(set(sizes.values())) != 1 or not max(sizes.values(), default=0):
             raise ValueError(f"inputs and targets need one number of rows >= 1, got {sizes}")
@@ -79,7 +80,7 @@ class TensorTable(JudgedExamples):
         return Stream(self, batch_size, seed, name, has_label.nonzero().flatten())
 
 
-def chosen_inputs(blocks: Mapping[str, Rows], index: Tensor, moved: Tensor) -> Inputs:
+def chosen_inputs(blocks: Mapping[str, InputRows], index: Tensor, moved: Tensor) -> Inputs:
     """Rows of the inputs; beside those of different lengths stands where they are not padding.
 
     Args:
@@ -91,6 +92,8 @@ def chosen_inputs(blocks: Mapping[str, Rows], index: Tensor, moved: Tensor) -> I
     for name, block in blocks.items():
         if isinstance(block, Ragged):
             found[name], found[mask_of(name)] = block.take(index)
+        elif isinstance(block, SparseRows):
+            found[name] = block.take(index)
         else:
             found[name] = block.index_select(0, moved)
     return found

@@ -1,4 +1,4 @@
-"""Fusion: a table and pictures in one chain of stages."""
+"""Fusion: a table, pictures and sequences in one chain of stages."""
 
 from typing import Any, ClassVar
 
@@ -7,6 +7,7 @@ from torch import nn
 
 from polytask.config import as_choice
 from polytask.encoders.base import Encoder
+from polytask.encoders.conv1d import Conv1d
 from polytask.encoders.images import LeNet
 from polytask.encoders.mlp import MLP, Activation, DenseStage, check_layers
 from polytask.encoders.resnet import ResNet
@@ -15,6 +16,7 @@ from polytask.feature import Feature, Inputs, InputSpec
 #: The encoders that one modality alone may have inside a fusion.
 TABLE_ENCODERS: dict[str, type[Encoder]] = {"mlp": MLP, "resnet": ResNet}
 IMAGE_ENCODERS: dict[str, type[Encoder]] = {"lenet": LeNet}
+SEQUENCE_ENCODERS: dict[str, type[Encoder]] = {"conv1d": Conv1d}
 
 
 class JoinStage(nn.Module):
@@ -31,16 +33,17 @@ class JoinStage(nn.Module):
 
 
 class Fusion(Encoder):
-    """A table and any number of image columns: each has an encoder of its own, and stages over all of them
-    follow.
+    """A table and any number of image and sequence columns: each has an encoder of its own, and stages over all of
+    them follow.
 
-    Stage 0 runs the table's encoder and one image encoder a column (a copy each) and joins what they end in;
-    then comes one fully connected stage a width.
+    Stage 0 runs the table's encoder and one encoder a column of the others (a copy each), pools what they end in and
+    joins it; then comes one fully connected stage a width.
 
     Args:
         spec: the columns: any mixture, at least one.
-        table: encoder of the numbers and categories: its name, or `{name: settings}`.
+        table: encoder of the numbers, categories and vectors: its name, or `{name: settings}`.
         images: encoder of each image column: its name, or `{name: settings}`.
+        sequences: encoder of each sequence column: its name, or `{name: settings}`.
         widths: of the layers over all modalities.
         dropout: behind each of these layers, in [0, 1).
         activation: "relu", "gelu" or "silu".
@@ -55,7 +58,7 @@ class Fusion(Encoder):
         (200, 64)
     """
 
-    width_settings: ClassVar[tuple[str, ...]] = ("table", "images", "widths")
+    width_settings: ClassVar[tuple[str, ...]] = ("table", "images", "sequences", "widths")
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Fusion(Encoder):
         *,
         table: str | dict[str, Any] = "mlp",
         images: str | dict[str, Any] = "lenet",
+        sequences: str | dict[str, Any] = "conv1d",
         widths: tuple[int, ...] = (128,),
         dropout: float = 0.1,
         activation: Activation = "relu",
@@ -72,8 +76,10 @@ class Fusion(Encoder):
         # Read even where the spec has no such column, so that a misspelt name is always answered.
         of_table = as_choice(table, TABLE_ENCODERS, "table encoder")
         of_image = as_choice(images, IMAGE_ENCODERS, "image encoder")
-        parts = [of_table(InputSpec(spec.numbers, spec.categories))] if spec.has_table else []
+        of_sequence = as_choice(sequences, SEQUENCE_ENCODERS, "sequence encoder")
+        parts = [of_table(spec.table)] if spec.has_table else []
         parts += [of_image(InputSpec(images={column: shape})) for column, shape in spec.images.items()]
+        parts += [of_sequence(InputSpec(sequences={column: each})) for column, each in spec.sequences.items()]
         if not parts:
             raise ValueError("encoder 'fusion' needs at least one input column, but there is none left")
         join = JoinStage(parts)

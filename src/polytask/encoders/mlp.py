@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from polytask.encoders.base import Encoder
 from polytask.encoders.layered import LayeredStage
-from polytask.encoders.tabular import Numbers, TableEmbedding, refuse_images
+from polytask.encoders.tabular import Numbers, TableEmbedding, refuse_other_inputs
 from polytask.feature import Feature, InputSpec
 
 #: What stands between two linear layers.
@@ -55,11 +55,11 @@ def check_layers(widths: Sequence[int], dropout: float, activation: str = "relu"
 
 
 class MLP(Encoder):
-    """Fully connected layers over a table's numbers and categories: stage 0 embeds them, then one stage a
+    """Fully connected layers over a table's numbers, categories and vectors: stage 0 embeds them, then one stage a
     layer.
 
     Args:
-        spec: the columns; numbers and categories only.
+        spec: the columns; numbers, categories and vectors only.
         widths: of the hidden layers, first to last; none: the embedding alone.
         dropout: behind every layer, in [0, 1).
         activation: "relu", "gelu" or "silu".
@@ -70,7 +70,7 @@ class MLP(Encoder):
         frequency_scale: σ of their start.
 
     Raises:
-        ValueError: the spec has images or no column at all; a setting that cannot be.
+        ValueError: the spec has images, sequences or no column at all; a setting that cannot be.
 
     Example:
         >>> MLP(InputSpec(numbers=("age", "hours"), categories=(("job", 5),)), widths=(32, 16)).widths
@@ -93,7 +93,7 @@ class MLP(Encoder):
         frequency_scale: float = 0.1,
     ) -> None:
         super().__init__(spec)
-        refuse_images("mlp", spec)
+        refuse_other_inputs("mlp", spec)
         check_layers(widths, dropout, activation)
         embedding = TableEmbedding(
             spec,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from polytask.encoders.base import Encoder
 from polytask.encoders.mlp import check_layers
-from polytask.encoders.tabular import Numbers, TableEmbedding, refuse_images
+from polytask.encoders.tabular import Numbers, TableEmbedding, refuse_other_inputs
 from polytask.feature import Feature, InputSpec
 
 
@@ -68,7 +68,7 @@ class ResNet(Encoder):
         frequency_scale: σ of their start.
 
     Raises:
-        ValueError: the spec has images or no column at all; a setting that cannot be.
+        ValueError: the spec has images, sequences or no column at all; a setting that cannot be.
 
     Example:
         >>> ResNet(InputSpec(numbers=("age", "hours")), width=32, blocks=2).widths
@@ -96,7 +96,7 @@ class ResNet(Encoder):
         frequency_scale: float = 0.1,
     ) -> None:
         super().__init__(spec)
-        refuse_images("resnet", spec)
+        refuse_other_inputs("resnet", spec)
         check_layers((width, blocks, int(width * hidden_factor)), dropout)
         check_layers((), residual_dropout)
         embedding = TableEmbedding(

@@ -1,4 +1,4 @@
-"""The first stage of every encoder of a table: numbers and categories as one vector a row."""
+"""The first stage of every encoder of a table: numbers, categories and vectors as one vector a row."""
 
 import math
 from typing import Literal
@@ -67,7 +67,7 @@ class PeriodicEmbedding(nn.Module):
 
 
 class TableEmbedding(nn.Module):
-    """The numbers and categories of a table as one vector a row, `[B, width]`.
+    """The numbers, categories and vectors of a table as one vector a row, `[B, width]`.
 
     Args:
         spec: the columns.
@@ -81,7 +81,7 @@ class TableEmbedding(nn.Module):
         width: channels it gives.
 
     Raises:
-        ValueError: the spec has no number and no category; a setting that cannot be.
+        ValueError: the spec has no number, category or vector; a setting that cannot be.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class TableEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         if not spec.has_table:
-            raise ValueError("a table's embedding needs a number or category column, got none")
+            raise ValueError("a table's embedding needs a number, category or vector column, got none")
         if min(embedding_dim, frequencies) < 1 or frequency_scale <= 0:
             raise ValueError(
                 "embedding_dim, frequencies and frequency_scale are > 0, "
@@ -104,6 +104,7 @@ class TableEmbedding(nn.Module):
         self.numbers: PeriodicEmbedding | None = None
         self.categories: CategoryEmbedding | None = None
         self.has_numbers = bool(spec.numbers)
+        self.vectors = tuple(spec.vectors)
         self.width = len(spec.numbers)
         if spec.numbers and numbers != "linear":
             dim = embedding_dim if numbers == "plr" else None
@@ -112,29 +113,28 @@ class TableEmbedding(nn.Module):
         if spec.categories:
             self.categories = CategoryEmbedding(tuple(number for _, number in spec.categories), embedding_dim)
             self.width += len(spec.categories) * embedding_dim
+        self.width += sum(spec.vectors.values())
 
     def forward(self, inputs: Inputs) -> Feature:
-        """Numbers first, then categories."""
+        """Numbers first, then categories, then vectors."""
         parts = []
         if self.has_numbers:
             parts.append(inputs[NUMBERS] if self.numbers is None else self.numbers(inputs[NUMBERS]))
         if self.categories is not None:
             parts.append(self.categories(inputs[CATEGORIES]))
+        parts += [inputs[column] for column in self.vectors]
         return Feature(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
 
 
-def refuse_images(name: str, spec: InputSpec) -> None:
+def refuse_other_inputs(name: str, spec: InputSpec) -> None:
     """Raises ValueError where a table's encoder cannot read all that there is."""
-    images = ", ".join(map(repr, spec.images))
-    if spec.images and not spec.has_table:
-        works = "encoder 'lenet'" if len(spec.images) == 1 else "encoder 'fusion'"
+    others = [f"image {column!r}" for column in spec.images] + [f"sequence {column!r}" for column in spec.sequences]
+    if others:
+        alone = "lenet" if spec.images else "conv1d"
+        works = alone if len(others) == 1 and not spec.has_table else "fusion"
         raise ValueError(
-            f"encoder {name!r} reads numbers and categories, but there are only images ({images}); {works} would work"
-        )
-    if spec.images:
-        raise ValueError(
-            f"encoder {name!r} reads numbers and categories, but there are images too ({images}); "
-            "encoder 'fusion' would work"
+            f"encoder {name!r} reads numbers, categories and vectors, but there is {', '.join(others)}; "
+            f"encoder {works!r} would work"
         )
     if not spec.has_table:
         raise ValueError(f"encoder {name!r} needs a number or category column, but the table has no input column left")

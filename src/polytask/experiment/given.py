@@ -100,9 +100,10 @@ def make_given(experiment: Experiment, sources: Mapping[str, Source]) -> Given:
 
 def look_over(sources: Mapping[str, Source], splits: Mapping[str, Split], inputs: Sequence[str]) -> list[Finding]:
     """What the lint finds in each table, and between them."""
-    findings = [f for name, s in sources.items() for f in lint(s.table, s.tasks, splits[name], inputs)]
+    own = inputs_by_table(inputs, sources)
+    findings = [f for name, s in sources.items() for f in lint(s.table, s.tasks, splits[name], own[name])]
     if len(sources) > 1:
-        findings += lint_across({name: located(s.table, inputs) for name, s in sources.items()}, splits, inputs)
+        findings += lint_across({name: located(s.table, own[name]) for name, s in sources.items()}, splits)
     return findings
 
 
@@ -114,36 +115,44 @@ def fit_preprocessor(
     return Preprocessor.fit(training, inputs, rows, settings.preprocess)
 
 
+def inputs_by_table(inputs: Sequence[str], sources: Mapping[str, Source]) -> dict[str, list[str]]:
+    """Which of the inputs each table has; what it has not is missing in all of its rows."""
+    return {name: [column for column in inputs if column in source.table.columns] for name, source in sources.items()}
+
+
 def input_columns(settings: DataSettings, sources: Mapping[str, Source]) -> list[str]:
-    """The input columns, which every table must have.
+    """The input columns of all tables together, in the order in which they come.
 
     Raises:
-        SchemaError: a column that is not there, or tables whose inputs differ.
+        SchemaError: a column that no table has, a table without any, or one column of two kinds.
         ConfigError: a target among the inputs.
     """
-    found: list[str] | None = None
+    found: dict[str, str] = {}
     # A target of one table's task is no input of another's either.
     tasks = [task for source in sources.values() for task in source.tasks]
     targets = {column: task.name for task in tasks for column in task.columns}
     check_columns("ignore", settings.ignore, {name: source.table for name, source in sources.items()})
+    check_columns("inputs", settings.inputs or (), {name: source.table for name, source in sources.items()})
     for name, source in sources.items():
         known = source.table.columns
-        for column in settings.inputs or ():
-            if column not in known:
-                raise SchemaError(f"inputs: there is no column {column!r}; {nearest(column, known)}")
         ignore = [column for column in settings.ignore if column in known]
-        here = list(settings.inputs or default_inputs(source.table, tasks, ignore, settings.split))
+        if settings.inputs is None:
+            here = default_inputs(source.table, tasks, ignore, settings.split)
+        else:
+            here = [column for column in settings.inputs if column in known]
+        if not here:
+            raise SchemaError(f"inputs: table {name!r} has none of the columns {', '.join(settings.inputs or ())}")
         for column in here:
             if column in targets:
                 raise ConfigError(f"data.inputs: {column!r} is the target of task {targets[column]!r}; take it out")
-        if found is not None and set(here) != set(found):
-            odd = sorted(set(here) ^ set(found))[0]
-            raise SchemaError(
-                f"the tables have different input columns: {odd!r} is not in all of them (table {name!r}); "
-                "name the common ones in data.inputs, or put it into data.ignore"
-            )
-        found = found or here
-    return found or []
+            kind = source.table.kind(column)
+            if found.setdefault(column, kind) != kind and source.table.mask(column).any():
+                other = next(n for n, s in sources.items() if column in s.table.columns)
+                raise SchemaError(
+                    f"column {column!r} is of kind {found[column]} in table {other!r} and of kind {kind} in table "
+                    f"{name!r}; say which it is: kinds={{{column!r}: {found[column]!r}}}"
+                )
+    return list(settings.inputs) if settings.inputs is not None else list(found)
 
 
 def check_columns(setting: str, columns: Iterable[str], tables: Mapping[str, Table]) -> None:
@@ -162,7 +171,8 @@ def _training_rows(
     if len(sources) == 1:
         ((name, source),) = sources.items()
         return source.table, splits[name].rows("train")
-    frames = [located(s.table, inputs).frame.iloc[splits[name].rows("train")] for name, s in sources.items()]
-    first = next(iter(sources.values())).table
+    here = inputs_by_table(inputs, sources)
+    frames = [located(s.table, here[name]).frame.iloc[splits[name].rows("train")] for name, s in sources.items()]
+    kinds = {column: s.table.kind(column) for name, s in reversed(list(sources.items())) for column in here[name]}
     joined = pd.concat(frames, ignore_index=True)
-    return Table(joined, kinds={name: first.kind(name) for name in inputs}), np.arange(len(joined))
+    return Table(joined, kinds=kinds), np.arange(len(joined))

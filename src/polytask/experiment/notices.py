@@ -54,10 +54,10 @@ def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, S
     if constant:
         yield f"left out, constant in training: {_listed(constant)}"
     columns = [column for source in sources.values() for column in source.table.schema.columns]
-    unread = {c.name: c.kind for c in columns if c.kind in ("text", "id", "vector", "other")}
+    unread = {c.name: c.kind for c in columns if c.kind in ("id", "other")}
     shown = [f"{name}: {kind}" for name, kind in unread.items() if name not in experiment.data.ignore]
     if shown and experiment.data.inputs is None:
-        yield f"left out, of a kind that is no input yet ({_listed(shown)}); see data.kinds and data.ignore"
+        yield f"left out, of a kind that is no input ({_listed(shown)}); see data.kinds and data.ignore"
 
 
 def _apart(experiment: Experiment, sources: Mapping[str, Source]) -> Iterator[str]:

@@ -130,7 +130,9 @@ def encode(prepared: Prepared, sources: Mapping[str, Source], device: torch.devi
         for name, source in sources.items():
             rows = prepared.splits[name].rows(part)
             targets = encode_targets(source.table, source.tasks, fitted, rows)
-            tables[name] = TensorTable(prepared.preprocessor.transform(source.table, rows), targets, device)
+            absent = prepared.preprocessor.lacking(source.table)
+            inputs = prepared.preprocessor.transform(source.table, rows, absent=absent)
+            tables[name] = TensorTable(inputs, targets, device)
     tasks = {task.name: task for task in prepared.blueprint.tasks}
     return TrainingData(parts["train"], parts["validation"], tasks, fitted)
 

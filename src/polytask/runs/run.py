@@ -159,7 +159,8 @@ class Run:
         if preference is not None:
             model = deepcopy(model)  # the next prediction is under the preference of training's end again
             model.sharing.prefer(preference)
-        encoded = TensorTable(self._preprocessor().transform(table), Targets({}, {}, {}), pick_device(device))
+        inputs = self._preprocessor().transform(table, absent=self._absent(chosen))
+        encoded = TensorTable(inputs, Targets({}, {}, {}), pick_device(device))
         outputs = outputs_of(model, encoded, chosen, batch_size)
         index = rows.index if isinstance(rows, pd.DataFrame) else table.frame.index
         return predictions(chosen, self.blueprint.fitted, outputs, probabilities=probabilities, index=index)
@@ -236,7 +237,8 @@ class Run:
         """
         chosen = np.arange(table.num_rows) if rows is None else rows
         targets = encode_targets(table, tasks, self.blueprint.fitted, chosen)
-        return TensorTable(self._preprocessor().transform(table, chosen), targets, pick_device(device))
+        inputs = self._preprocessor().transform(table, chosen, absent=self._absent(tasks))
+        return TensorTable(inputs, targets, pick_device(device))
 
     def tables(self) -> dict[str, tuple[Table, list[str]]]:
         """The tables this Run was trained on, each with the names of its tasks.
@@ -268,6 +270,14 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, tasks={[task.name for task in self.tasks]})"
+
+    def _absent(self, tasks: Sequence[Task]) -> set[str]:
+        """The input columns that none of these tasks' own tables had: new rows need not have them either."""
+        schema, asked = self.schema, {task.name for task in tasks}
+        records = self.folder.read_json("run.json")["tables"]
+        had = {name: {column.name for column in schema[name].columns} for name in schema}
+        read = [name for name, record in records.items() if asked & set(record["tasks"])]
+        return set().union(*had.values()) - set().union(*(had[name] for name in read))
 
     def _preprocessor(self) -> Preprocessor:
         self.folder.verify("preprocessing/preprocessing.json", "preprocessing/preprocessing.safetensors")

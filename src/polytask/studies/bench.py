@@ -143,7 +143,7 @@ class Bench:
             if not len(rows):
                 continue
             targets = encode_targets(table, [task], {task.name: fitted}, rows)
-            inputs = given.preprocessor.transform(table, rows)
+            inputs = given.preprocessor.transform(table, rows, absent=given.preprocessor.lacking(table))
             parts[part] = Rows(inputs, as_padded(targets.values[task.name]), as_padded(targets.present[task.name]))
         found = fit_baseline(job.name, task, fitted, parts["train"], parts["validation"], job.seed)
         folder = study_folder(self.path)

@@ -99,7 +99,7 @@ class LeNet(Encoder):
 
 
 def _refuse(spec: InputSpec) -> None:
-    if spec.has_table:
+    if spec.has_table or spec.sequences:
         works = "fusion" if spec.images else "mlp"
         columns = [*spec.numbers, *(name for name, _ in spec.categories)]
         raise ValueError(

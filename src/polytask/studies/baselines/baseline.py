@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from polytask.errors import MissingExtraError
-from polytask.feature import Inputs
+from polytask.ragged import Blocks
 
 #: Rows by columns, as a baseline reads them: a numpy array, or a sparse one of scipy (which names no types).
 Matrix: TypeAlias = Any
@@ -29,7 +29,7 @@ class Rows:
         present: of the same shape; false where the cell is missing.
     """
 
-    inputs: Inputs
+    inputs: Blocks
     target: Tensor
     present: Tensor
 
@@ -87,10 +87,10 @@ class Baseline(ABC):
             raise MissingExtraError(*cls.requires, f"the baseline {cls.requires[0]!r}")
 
     @abstractmethod
-    def __init__(self, inputs: Inputs) -> None: ...
+    def __init__(self, inputs: Blocks) -> None: ...
 
     @abstractmethod
-    def matrix(self, inputs: Inputs) -> Matrix:
+    def matrix(self, inputs: Blocks) -> Matrix:
         """Rows as this baseline reads them."""
 
     @abstractmethod

@@ -1,35 +1,76 @@
 """Encoded inputs as the matrices that baselines read."""
 
+from typing import Any
+
 import numpy as np
-import torch
 from scipy import sparse
+from torch import Tensor
 from torch.nn import functional
 
-from polytask.feature import CATEGORIES, NUMBERS, Inputs
+from polytask.feature import CATEGORIES, NUMBERS
+from polytask.ragged import Blocks, Ragged
+from polytask.sparse_rows import SparseRows
 from polytask.studies.baselines.baseline import Matrix
 
 #: Pictures that are higher or wider are averaged down to this: single pixels of large ones say little.
 LARGEST_PICTURE = 32
 #: Levels that scikit-learn's trees take of one category.
 MOST_LEVELS = 255
+#: Trees look at this many columns of what is nearly all zero, the heaviest ones.
+MOST_TERMS = 300
+#: Token codes are counted in this many places.
+TOKEN_PLACES = 1024
 #: A matrix with a smaller share of cells that are not 0 is held sparse.
 SPARSE_BELOW = 0.25
 
 
-def numbers_of(inputs: Inputs) -> list[np.ndarray]:
-    """The block of numbers and every picture, float32 `[rows, columns]` each."""
-    blocks = [inputs[NUMBERS]] if NUMBERS in inputs else []
-    for name, picture in inputs.items():
-        if name not in (NUMBERS, CATEGORIES):
-            size = (min(picture.shape[2], LARGEST_PICTURE), min(picture.shape[3], LARGEST_PICTURE))
-            blocks.append(functional.adaptive_avg_pool2d(picture, size).flatten(1))
-    return [block.float().cpu().numpy() for block in blocks]
+def numbers_of(inputs: Blocks) -> list[np.ndarray]:
+    """The block of numbers, every picture, vector and series, float32 `[rows, columns]` each."""
+    found = [_flat(inputs[NUMBERS])] if NUMBERS in inputs else []
+    for name, block in inputs.items():
+        if name not in (NUMBERS, CATEGORIES) and not isinstance(block, SparseRows):
+            found.append(_flat(block))
+    return found
 
 
-def codes_of(inputs: Inputs) -> np.ndarray:
+def sparse_of(inputs: Blocks) -> list[sparse.csr_matrix]:
+    """What is nearly all zero, float32 `[rows, columns]` each."""
+    return [block.matrix for block in inputs.values() if isinstance(block, SparseRows)]
+
+
+def codes_of(inputs: Blocks) -> np.ndarray:
     """The categories' codes, `[rows, categories]`."""
-    num_rows = len(next(iter(inputs.values())))
-    return inputs.get(CATEGORIES, torch.zeros(num_rows, 0, dtype=torch.int64)).cpu().numpy()
+    codes = inputs.get(CATEGORIES)
+    if isinstance(codes, Tensor):
+        return codes.cpu().numpy()
+    return np.zeros((len(next(iter(inputs.values()))), 0), dtype=np.int64)
+
+
+def _flat(block: Any) -> np.ndarray:
+    """A block as numbers a row: pictures averaged down, series by their mean and spread, tokens counted."""
+    if isinstance(block, Ragged):
+        return _of_tokens(block) if block.values.ndim == 1 else _of_series(block)
+    if block.ndim == 4:
+        size = (min(block.shape[2], LARGEST_PICTURE), min(block.shape[3], LARGEST_PICTURE))
+        block = functional.adaptive_avg_pool2d(block, size).flatten(1)
+    return block.float().cpu().numpy()
+
+
+def _of_series(block: Ragged) -> np.ndarray:
+    """Length, and each channel's mean and standard deviation."""
+    values, mask = (each.cpu().numpy() for each in block.padded())
+    count = np.maximum(mask.sum(axis=1, keepdims=True), 1)
+    mean = values.sum(axis=1) / count
+    spread = np.sqrt(np.maximum((values**2).sum(axis=1) / count - mean**2, 0))
+    return np.concatenate([block.lengths.numpy()[:, None], mean, spread], axis=1).astype(np.float32)
+
+
+def _of_tokens(block: Ragged) -> np.ndarray:
+    """How often each of the first codes stands in a row; codes beyond share places with them."""
+    counts = np.zeros((len(block), TOKEN_PLACES), dtype=np.float32)
+    owner = np.repeat(np.arange(len(block)), block.lengths.numpy())
+    np.add.at(counts, (owner, block.values.cpu().numpy() % TOKEN_PLACES), 1)
+    return counts
 
 
 class TreeColumns:
@@ -39,19 +80,22 @@ class TreeColumns:
     are one more level.
     """
 
-    def __init__(self, inputs: Inputs, most_levels: int | None = None) -> None:
+    def __init__(self, inputs: Blocks, most_levels: int | None = None) -> None:
         self.codes = [_frequent(column, most_levels) for column in codes_of(inputs).T]
+        weights = [np.asarray(abs(matrix).sum(axis=0)).ravel() for matrix in sparse_of(inputs)]
+        self.terms = [np.sort(np.argsort(-weight, kind="stable")[:MOST_TERMS]) for weight in weights]
 
     @property
     def is_category(self) -> np.ndarray:
         """Positions of the categories."""
         return np.arange(len(self.codes))
 
-    def __call__(self, inputs: Inputs) -> np.ndarray:
+    def __call__(self, inputs: Blocks) -> np.ndarray:
         """float32 `[rows, columns]`."""
         columns = [_places(column, kept) for column, kept in zip(codes_of(inputs).T, self.codes, strict=True)]
         categories = [np.stack(columns, axis=1).astype(np.float32)] if columns else []
-        return np.concatenate([*categories, *numbers_of(inputs)], axis=1)
+        rare = [matrix[:, kept].toarray() for matrix, kept in zip(sparse_of(inputs), self.terms, strict=True)]
+        return np.concatenate([*categories, *numbers_of(inputs), *rare], axis=1)
 
 
 class LinearColumns:
@@ -61,26 +105,31 @@ class LinearColumns:
     rows do not have are 0 everywhere.
     """
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Blocks) -> None:
         self.codes = [np.unique(column) for column in codes_of(inputs).T]
         blocks = numbers_of(inputs)
         self.means = [block.mean(axis=0, dtype=np.float64) for block in blocks]
         spreads = [block.std(axis=0, dtype=np.float64) for block in blocks]
-        first_picture = 1 if NUMBERS in inputs else 0
-        for k in range(first_picture, len(spreads)):
-            spreads[k] = np.full_like(spreads[k], np.sqrt(np.mean(spreads[k] ** 2)))
+        names = [NUMBERS] * (NUMBERS in inputs) + [n for n in inputs if n not in (NUMBERS, CATEGORIES)]
+        dense = [inputs[name] for name in names if not isinstance(inputs[name], SparseRows)]
+        for k, block in enumerate(dense):
+            if isinstance(block, Tensor) and block.ndim == 4:
+                spreads[k] = np.full_like(spreads[k], np.sqrt(np.mean(spreads[k] ** 2)))
         self.spreads = [np.where(spread > 0, spread, 1.0) for spread in spreads]
         filled = sum(map(len, self.means)) + len(self.codes)
-        self.is_sparse = filled < SPARSE_BELOW * (sum(map(len, self.means)) + sum(map(len, self.codes)))
+        self.is_sparse = bool(sparse_of(inputs)) or filled < SPARSE_BELOW * (
+            sum(map(len, self.means)) + sum(map(len, self.codes))
+        )
 
-    def __call__(self, inputs: Inputs) -> Matrix:
+    def __call__(self, inputs: Blocks) -> Matrix:
         """float64 `[rows, columns]`, sparse where most of it is 0."""
         blocks = zip(numbers_of(inputs), self.means, self.spreads, strict=True)
         scaled = [(block - mean) / spread for block, mean, spread in blocks]
         columns = codes_of(inputs)
         hot = [_one_hot(column, kept) for column, kept in zip(columns.T, self.codes, strict=True)]
         if self.is_sparse:
-            return sparse.csr_array(sparse.hstack([*map(sparse.csr_array, scaled), *hot]))
+            rare = map(sparse.csr_array, sparse_of(inputs))
+            return sparse.csr_array(sparse.hstack([*map(sparse.csr_array, scaled), *hot, *rare]))
         return np.concatenate([*scaled, *(block.toarray() for block in hot)], axis=1)
 
 

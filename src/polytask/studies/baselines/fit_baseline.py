@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from polytask.errors import ConfigError, nearest
-from polytask.feature import Inputs
+from polytask.ragged import Blocks
 from polytask.studies.baselines.answers import Column, lesson_of, num_columns, output_of
 from polytask.studies.baselines.baseline import Baseline, Matrix, Rows
 from polytask.studies.baselines.light_gbm import LightGBM
@@ -52,7 +52,7 @@ class FittedBaseline:
         """Whether another seed would give the same."""
         return self.baseline.is_deterministic
 
-    def outputs(self, inputs: Inputs) -> Tensor:
+    def outputs(self, inputs: Blocks) -> Tensor:
         """The task's output for encoded rows, float32: logits, log-probabilities, or standardised numbers."""
         return output_of(self.task, self.fitted, self.columns, self.baseline.matrix(inputs))
 

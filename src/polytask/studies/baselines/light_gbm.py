@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from polytask.feature import Inputs
+from polytask.ragged import Blocks
 from polytask.studies.baselines.baseline import Baseline, Learnt, Lesson, Matrix
 from polytask.studies.baselines.columns import TreeColumns
 
@@ -32,14 +32,14 @@ class LightGBM(Baseline):
 
     requires: ClassVar[tuple[str, str] | None] = ("lightgbm", "gbdt")
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Blocks) -> None:
         self.check_installed()
         import lightgbm
 
         self.lightgbm = lightgbm
         self.columns = TreeColumns(inputs)
 
-    def matrix(self, inputs: Inputs) -> Matrix:
+    def matrix(self, inputs: Blocks) -> Matrix:
         """Dense, categories first."""
         return self.columns(inputs)
 

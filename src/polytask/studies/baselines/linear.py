@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from polytask.feature import Inputs
+from polytask.ragged import Blocks
 from polytask.studies.baselines.baseline import Baseline, Learnt, Lesson, Matrix
 from polytask.studies.baselines.columns import LinearColumns
 
@@ -30,10 +30,10 @@ class Linear(Baseline):
     )
     is_deterministic: ClassVar[bool] = True
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Blocks) -> None:
         self.columns = LinearColumns(inputs)
 
-    def matrix(self, inputs: Inputs) -> Matrix:
+    def matrix(self, inputs: Blocks) -> Matrix:
         """One-hot and standardised."""
         return self.columns(inputs)
 

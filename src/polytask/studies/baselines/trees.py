@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from polytask.feature import Inputs
+from polytask.ragged import Blocks
 from polytask.studies.baselines.baseline import Baseline, Learnt, Lesson, Matrix
 from polytask.studies.baselines.columns import MOST_LEVELS, TreeColumns
 
@@ -28,10 +28,10 @@ class Trees(Baseline):
     for_numbers: ClassVar[tuple[Mapping[str, Any], ...]] = for_classes
     is_deterministic: ClassVar[bool] = True
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Blocks) -> None:
         self.columns = TreeColumns(inputs, MOST_LEVELS)
 
-    def matrix(self, inputs: Inputs) -> Matrix:
+    def matrix(self, inputs: Blocks) -> Matrix:
         """Dense, categories first."""
         return self.columns(inputs)
 
