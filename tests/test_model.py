@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from every_sharing import inputs_for
 from torch import nn
 
 from polytask.config import as_choice
 from polytask.encoders import ENCODERS
-from polytask.feature import CATEGORIES, NUMBERS, InputSpec
+from polytask.feature import InputSpec, SequenceSpec
 from polytask.model import Blueprint, count_parameters, read_tasks, seed_of, written_tasks
 from polytask.sharing import SHARINGS
 from polytask.tasks import Classification, Multilabel, Ordinal, Regression, Similarity
@@ -17,7 +18,7 @@ from polytask.tasks import Classification, Multilabel, Ordinal, Regression, Simi
 SPEC = InputSpec(numbers=("a", "b", "c"), categories=(("d", 5), ("e", 4)))
 PICTURE = InputSpec(images={"photo": (1, 16, 16)})
 BOTH = InputSpec(numbers=("a", "b", "c"), images={"photo": (1, 16, 16)})
-SPECS = {"lenet": PICTURE, "fusion": BOTH}
+SPECS = {"lenet": PICTURE, "fusion": BOTH, "conv1d": InputSpec(sequences={"words": SequenceSpec(num_codes=9)})}
 TASKS = (
     Regression("price"),
     Classification("sold", hidden=(6,)),
@@ -46,17 +47,6 @@ def blueprint(tasks=TASKS, *, encoder="mlp", sharing="hard", seed=0):
         spec=SPECS.get(name, SPEC),
         seed=seed,
     )
-
-
-def inputs_for(spec, rows=4):
-    generator = torch.Generator().manual_seed(1)
-    found = {name: torch.randn(rows, *shape, generator=generator) for name, shape in spec.images.items()}
-    if spec.numbers:
-        found[NUMBERS] = torch.randn(rows, len(spec.numbers), generator=generator)
-    if spec.categories:
-        codes = [torch.randint(0, size, (rows,), generator=generator) for _, size in spec.categories]
-        found[CATEGORIES] = torch.stack(codes, dim=1)
-    return found
 
 
 def same_parameters(one: nn.Module, other: nn.Module):
@@ -155,7 +145,7 @@ def test_names_that_modules_have_for_themselves(sharing):
     model = blueprint([Regression(name) for name in names], sharing=sharing).build().eval()
     outputs = model(inputs_for(SPEC))
     assert list(outputs) == names
-    assert all(output.shape == (4,) for output in outputs.values())
+    assert all(output.shape == (6,) for output in outputs.values())
     owned = {name: {id(p) for p in model.task_parameters(name)} for name in names}
     assert sum(len(ids) for ids in owned.values()) == len(set().union(*owned.values()))
     fresh = blueprint([Regression(name) for name in names], sharing=sharing, seed=1).build().eval()

@@ -7,18 +7,19 @@ import torch
 
 from polytask.config import as_choice
 from polytask.encoders import ENCODERS
-from polytask.feature import CATEGORIES, NUMBERS, InputSpec
+from polytask.feature import CATEGORIES, NUMBERS, InputSpec, SequenceSpec, mask_of
 from polytask.sharing import SHARINGS
 
 TABLE = InputSpec(numbers=("a", "b", "c"), categories=(("d", 5), ("e", 4)))
 PICTURE = InputSpec(images={"photo": (1, 16, 16)})
 BOTH = InputSpec(numbers=("a", "b", "c"), images={"photo": (1, 16, 16)})
-SPECS = {"lenet": PICTURE, "fusion": BOTH}
+SPECS = {"lenet": PICTURE, "fusion": BOTH, "conv1d": InputSpec(sequences={"words": SequenceSpec(num_codes=9)})}
 #: Narrow forms of the encoders, so that the product stays cheap; the wide ones where there is none.
 NARROW: dict[str, dict[str, Any]] = {
     "mlp": {"widths": [8, 6]},
     "resnet": {"width": 6, "blocks": 2},
     "lenet": {"channels": [3, 4], "widths": [6]},
+    "conv1d": {"embedding": 5, "widths": [6], "kernel": 3},
     "fusion": {
         "table": {"mlp": {"widths": [5]}},
         "images": {"lenet": {"channels": [2, 3], "widths": [4]}},
@@ -154,6 +155,15 @@ def inputs_for(spec: InputSpec, rows: int = 6, seed: int = 1) -> dict[str, torch
         found[CATEGORIES] = torch.stack(columns, dim=1)
     for name, shape in spec.images.items():
         found[name] = torch.randn(rows, *shape, generator=generator)
+    for name, width in spec.vectors.items():
+        found[name] = torch.randn(rows, width, generator=generator)
+    for name, each in spec.sequences.items():
+        length = torch.arange(rows) % 5 + 1
+        mask = torch.arange(5) < length.unsqueeze(1)
+        codes = torch.randint(1, max(each.num_codes, 2), (rows, 5), generator=generator)
+        values = torch.randn(rows, 5, max(each.channels, 1), generator=generator)
+        found[name] = codes * mask if each.num_codes else values * mask.unsqueeze(-1)
+        found[mask_of(name)] = mask
     return found
 
 

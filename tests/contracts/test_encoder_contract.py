@@ -8,21 +8,25 @@ from every_sharing import inputs_for
 
 from polytask.config import as_choice, written
 from polytask.encoders import ENCODERS, Encoder, default_encoder, run_stages
-from polytask.feature import Feature, InputSpec
+from polytask.feature import Feature, InputSpec, SequenceSpec
 
 TABLE = InputSpec(numbers=("a", "b", "c"), categories=(("d", 5), ("e", 4)))
 NUMBERS_ONLY = InputSpec(numbers=("a", "b"))
 CATEGORIES_ONLY = InputSpec(categories=(("d", 5), ("e", 1), ("f", 2)))
 PICTURE = InputSpec(images={"a photo.jpg": (3, 12, 15)})
 TWO_PICTURES = InputSpec(images={"left": (1, 28, 28), "right": (3, 16, 12)})
+TOKENS = InputSpec(sequences={"words": SequenceSpec(num_codes=9)})
+SERIES = InputSpec(sequences={"past": SequenceSpec(channels=2)})
+ALL_KINDS = TABLE + PICTURE + TOKENS + SERIES + InputSpec(vectors={"v": 3})
 BOTH = InputSpec(numbers=("a",), categories=(("d", 5),), images={"left": (1, 28, 28), "right": (1, 28, 28)})
 
 #: Encoder -> what it reads.
 SPECS = {
-    "mlp": [TABLE, NUMBERS_ONLY, CATEGORIES_ONLY],
+    "mlp": [TABLE, NUMBERS_ONLY, CATEGORIES_ONLY, InputSpec(vectors={"v": 3, "w": 2})],
     "resnet": [TABLE, NUMBERS_ONLY, CATEGORIES_ONLY],
     "lenet": [PICTURE],
-    "fusion": [TABLE, PICTURE, TWO_PICTURES, BOTH],
+    "conv1d": [TOKENS, SERIES],
+    "fusion": [TABLE, PICTURE, TWO_PICTURES, BOTH, ALL_KINDS],
 }
 
 #: Encoder -> settings that together have every option.
@@ -35,8 +39,10 @@ SETTINGS = {
     ],
     "resnet": [{}, {"width": 6, "blocks": 1, "hidden_factor": 1.5, "residual_dropout": 0.2, "numbers": "plr"}],
     "lenet": [{}, {"channels": [2, 3], "widths": [5], "dropout": 0.3}],
+    "conv1d": [{}, {"embedding": 3, "widths": [4], "kernel": 3, "dropout": 0.0}],
     "fusion": [
         {},
+        {"sequences": {"conv1d": {"widths": [5]}}},
         {"table": {"resnet": {"blocks": 1}}, "images": {"lenet": {"widths": [9]}}, "widths": [], "dropout": 0.0},
         {"widths": [8, 4], "activation": "gelu"},
     ],
@@ -78,7 +84,8 @@ def test_widths_are_the_channels_of_the_stages(built):
         assert len(features) == len(encoder.stages) == len(encoder.widths)
         for feature, width in zip(features, encoder.widths, strict=True):
             assert isinstance(feature, Feature)
-            assert feature.values.shape[:2] == (6, width)
+            assert feature.values.shape[1 if feature.values.ndim == 4 else -1] == width
+            assert len(feature.values) == 6
             assert feature.pooled().shape == (6, width)
             assert torch.isfinite(feature.values).all()
 
@@ -174,7 +181,7 @@ def test_settings_are_written_and_read_again(name):
 
 @pytest.mark.parametrize("name", ENCODERS)
 @pytest.mark.parametrize(
-    "spec", [InputSpec(), TABLE, PICTURE, TWO_PICTURES, BOTH, InputSpec(images={"dot": (1, 8, 30)})]
+    "spec", [InputSpec(), TABLE, PICTURE, TWO_PICTURES, BOTH, TOKENS, ALL_KINDS, InputSpec(images={"dot": (1, 8, 30)})]
 )
 def test_what_it_cannot_read_is_one_sentence(name, spec):
     """Either it reads all of the columns or it says so, with an encoder that would."""
@@ -184,7 +191,7 @@ def test_what_it_cannot_read_is_one_sentence(name, spec):
         text = str(error)
         assert name in text or "lenet" in text
         assert "\n" not in text
-        if spec.numbers or spec.categories or spec.images:
+        if spec != InputSpec():
             default = default_encoder(spec)
             assert f"encoder {default!r} would work" in text or "8 x 30" in text
     else:
@@ -192,7 +199,13 @@ def test_what_it_cannot_read_is_one_sentence(name, spec):
 
 
 def test_the_default_encoder_reads_everything():
-    for spec, expected in ((TABLE, "mlp"), (PICTURE, "lenet"), (TWO_PICTURES, "fusion"), (BOTH, "fusion")):
+    for spec, expected in (
+        (TABLE, "mlp"),
+        (PICTURE, "lenet"),
+        (TWO_PICTURES, "fusion"),
+        (BOTH, "fusion"),
+        (TOKENS, "conv1d"),
+    ):
         assert default_encoder(spec) == expected
         ENCODERS[expected](spec)
 

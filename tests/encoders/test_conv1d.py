@@ -43,8 +43,8 @@ def test_fusion_joins_sequences_with_the_rest():
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        (InputSpec(), "reads one sequence column, but there are 0"),
-        (TOKENS + InputSpec(numbers=("n",)), "there are table columns too; encoder 'fusion' would work"),
+        (InputSpec(), "reads one sequence column alone, but there is no input column left"),
+        (TOKENS + InputSpec(numbers=("n",)), r"there is sequence 'words' and a table \('n'\); encoder 'fusion'"),
     ],
 )
 def test_other_columns_are_refused(spec, sentence):

@@ -225,9 +225,9 @@ def test_no_test_row_is_read_before_the_test_part_is_opened(fit, houses, monkeyp
         read.extend(rows)
         return real_targets(table, tasks, fitted, rows)
 
-    def transform(self, table, rows=None):
+    def transform(self, table, rows=None, **more):
         read.extend(range(table.num_rows) if rows is None else rows)
-        return real_inputs(self, table, rows)
+        return real_inputs(self, table, rows, **more)
 
     def fit_task(table, task, rows):
         read.extend(rows)

@@ -2,12 +2,12 @@
 
 from polytask.encoders.base import Encoder, run_stages
 from polytask.encoders.conv1d import Conv1d
+from polytask.encoders.default import default_encoder
 from polytask.encoders.fusion import IMAGE_ENCODERS, SEQUENCE_ENCODERS, TABLE_ENCODERS, Fusion
 from polytask.encoders.images import LeNet
 from polytask.encoders.layered import StackedStage
 from polytask.encoders.mlp import MLP
 from polytask.encoders.resnet import ResNet
-from polytask.feature import InputSpec
 
 #: Every encoder by the name it has in YAML.
 ENCODERS: dict[str, type[Encoder]] = {
@@ -16,23 +16,6 @@ ENCODERS: dict[str, type[Encoder]] = {
     **SEQUENCE_ENCODERS,
     "fusion": Fusion,
 }
-
-
-def default_encoder(spec: InputSpec) -> str:
-    """The name of the encoder that is taken where none is chosen.
-
-    Example:
-        >>> default_encoder(InputSpec(numbers=("age",)))
-        'mlp'
-        >>> default_encoder(InputSpec(numbers=("age",), images={"scan": (1, 64, 64)}))
-        'fusion'
-    """
-    if not spec.images and not spec.sequences:
-        return "mlp"
-    if spec.has_table or len(spec.images) + len(spec.sequences) > 1:
-        return "fusion"
-    return "lenet" if spec.images else "conv1d"
-
 
 __all__ = [
     "ENCODERS",

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polytask.encoders.base import Encoder
+from polytask.encoders.default import unreadable
 from polytask.encoders.mlp import check_layers
 from polytask.feature import Feature, Inputs, InputSpec, SequenceSpec, mask_of
 
@@ -91,10 +92,8 @@ class Conv1d(Encoder):
         check_layers((embedding, *widths), dropout)
         if kernel < 1 or kernel % 2 == 0:
             raise ValueError(f"conv1d: kernel is an odd number of places >= 1, got {kernel}")
-        others = ("table columns",) * spec.has_table + ("pictures",) * bool(spec.images)
-        if others or len(spec.sequences) != 1:
-            found = f"there are {' and '.join(others)} too" if others else f"there are {len(spec.sequences)}"
-            raise ValueError(f"encoder 'conv1d' reads one sequence column, but {found}; encoder 'fusion' would work")
+        if spec.has_table or spec.images or len(spec.sequences) != 1:
+            raise unreadable("conv1d", "one sequence column alone", spec)
         ((column, each),) = spec.sequences.items()
         self.widths = (embedding, *widths)
         pairs = zip(self.widths, self.widths[1:], strict=False)

@@ -8,6 +8,7 @@ from torch import nn
 from polytask.config import as_choice
 from polytask.encoders.base import Encoder
 from polytask.encoders.conv1d import Conv1d
+from polytask.encoders.default import unreadable
 from polytask.encoders.images import LeNet
 from polytask.encoders.mlp import MLP, Activation, DenseStage, check_layers
 from polytask.encoders.resnet import ResNet
@@ -81,7 +82,7 @@ class Fusion(Encoder):
         parts += [of_image(InputSpec(images={column: shape})) for column, shape in spec.images.items()]
         parts += [of_sequence(InputSpec(sequences={column: each})) for column, each in spec.sequences.items()]
         if not parts:
-            raise ValueError("encoder 'fusion' needs at least one input column, but there is none left")
+            raise unreadable("fusion", "at least one column", spec)
         join = JoinStage(parts)
         self.widths = (join.width, *widths)
         layers = [

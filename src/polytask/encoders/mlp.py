@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polytask.encoders.base import Encoder
+from polytask.encoders.default import unreadable
 from polytask.encoders.layered import LayeredStage
-from polytask.encoders.tabular import Numbers, TableEmbedding, refuse_other_inputs
+from polytask.encoders.tabular import Numbers, TableEmbedding
 from polytask.feature import Feature, InputSpec
 
 #: What stands between two linear layers.
@@ -93,7 +94,8 @@ class MLP(Encoder):
         frequency_scale: float = 0.1,
     ) -> None:
         super().__init__(spec)
-        refuse_other_inputs("mlp", spec)
+        if spec.images or spec.sequences or not spec.has_table:
+            raise unreadable("mlp", "a table's columns", spec)
         check_layers(widths, dropout, activation)
         embedding = TableEmbedding(
             spec,

@@ -5,8 +5,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from polytask.encoders.base import Encoder
+from polytask.encoders.default import unreadable
 from polytask.encoders.mlp import check_layers
-from polytask.encoders.tabular import Numbers, TableEmbedding, refuse_other_inputs
+from polytask.encoders.tabular import Numbers, TableEmbedding
 from polytask.feature import Feature, InputSpec
 
 
@@ -96,7 +97,8 @@ class ResNet(Encoder):
         frequency_scale: float = 0.1,
     ) -> None:
         super().__init__(spec)
-        refuse_other_inputs("resnet", spec)
+        if spec.images or spec.sequences or not spec.has_table:
+            raise unreadable("resnet", "a table's columns", spec)
         check_layers((width, blocks, int(width * hidden_factor)), dropout)
         check_layers((), residual_dropout)
         embedding = TableEmbedding(

@@ -124,17 +124,3 @@ class TableEmbedding(nn.Module):
             parts.append(self.categories(inputs[CATEGORIES]))
         parts += [inputs[column] for column in self.vectors]
         return Feature(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
-
-
-def refuse_other_inputs(name: str, spec: InputSpec) -> None:
-    """Raises ValueError where a table's encoder cannot read all that there is."""
-    others = [f"image {column!r}" for column in spec.images] + [f"sequence {column!r}" for column in spec.sequences]
-    if others:
-        alone = "lenet" if spec.images else "conv1d"
-        works = alone if len(others) == 1 and not spec.has_table else "fusion"
-        raise ValueError(
-            f"encoder {name!r} reads numbers, categories and vectors, but there is {', '.join(others)}; "
-            f"encoder {works!r} would work"
-        )
-    if not spec.has_table:
-        raise ValueError(f"encoder {name!r} needs a number or category column, but the table has no input column left")

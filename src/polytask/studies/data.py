@@ -1,5 +1,6 @@
 """The rows of a study, and what each of its Runs sees of them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from polytask.config import plain
 from polytask.data import DROPPED, Finding, Preprocessor, Split, Table, located, target_cells
 from polytask.errors import ConfigError
 from polytask.experiment import ALL, Experiment, Given, Source, fit_preprocessor
@@ -140,7 +142,7 @@ class StudyData:
     ) -> Preprocessor:
         """Fitted on the study's training rows, whichever of them the Run trains on; once for all Runs alike."""
         settings = experiment.data
-        key = (split, settings.inputs, settings.preprocess, pooled is not None)
+        key = (split, settings.inputs, json.dumps(plain(settings.preprocess), sort_keys=True), pooled is not None)
         if key not in self._preprocessors:
             sources = self.sources if pooled is None else {ALL: Source(pooled[ALL], experiment.tasks)}
             of = self.splits[split] if pooled is None else splits

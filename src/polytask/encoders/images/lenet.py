@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polytask.encoders.base import Encoder
+from polytask.encoders.default import unreadable
 from polytask.encoders.layered import LayeredStage
 from polytask.encoders.mlp import check_layers
 from polytask.feature import Feature, Inputs, InputSpec
@@ -99,16 +100,8 @@ class LeNet(Encoder):
 
 
 def _refuse(spec: InputSpec) -> None:
-    if spec.has_table or spec.sequences:
-        works = "fusion" if spec.images else "mlp"
-        columns = [*spec.numbers, *(name for name, _ in spec.categories)]
-        raise ValueError(
-            f"encoder 'lenet' reads one image column alone, but there is a table too ({columns[0]!r} …); "
-            f"encoder {works!r} would work"
-        )
-    if len(spec.images) != 1:
-        found = f"there are {len(spec.images)} ({', '.join(map(repr, spec.images))}); encoder 'fusion' would work"
-        raise ValueError(f"encoder 'lenet' reads one image column, but {found if spec.images else 'there is none'}")
+    if spec.has_table or spec.sequences or len(spec.images) != 1:
+        raise unreadable("lenet", "one image column alone", spec)
     ((column, (_, height, width)),) = spec.images.items()
     if min(height, width) < SMALLEST:
         raise ValueError(
