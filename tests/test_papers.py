@@ -5,6 +5,7 @@ import re
 import pytest
 
 from polytask.balance import BALANCERS
+from polytask.data import AUGMENTATIONS
 from polytask.encoders import ENCODERS
 from polytask.papers import PAPERS, TABLES, bibtex
 from polytask.regularizers import REGULARIZERS
@@ -41,7 +42,12 @@ def test_an_unknown_key_is_answered_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
-    "cls", [c for cat in (BALANCERS, ENCODERS, SHARINGS, REGULARIZERS, TASKS, OPTIMIZERS) for c in cat.values()]
+    "cls",
+    [
+        c
+        for cat in (BALANCERS, ENCODERS, SHARINGS, REGULARIZERS, TASKS, OPTIMIZERS, AUGMENTATIONS)
+        for c in cat.values()
+    ],
 )
 def test_every_paper_that_a_class_names_is_known(cls: type) -> None:
     key = getattr(cls, "paper", None)

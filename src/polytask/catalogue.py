@@ -10,6 +10,7 @@ from typing import Any
 from polytask import papers
 from polytask.balance import BALANCERS, Balancer, Smooth
 from polytask.config import settings_of
+from polytask.data import AUGMENTATIONS
 from polytask.encoders import ENCODERS
 from polytask.errors import ConfigError, nearest
 from polytask.papers import Reference
@@ -27,6 +28,7 @@ CATALOGUES: Mapping[str, Mapping[str, type[Any]]] = {
     "balancers": BALANCERS,
     "agendas": AGENDAS,
     "optimizers": OPTIMIZERS,
+    "augmentations": AUGMENTATIONS,
 }
 
 

@@ -203,6 +203,7 @@ def test_list(polytask):
         "tasks\n",
         "balancers\n",
         "optimizers\n",
+        "augmentations\n",
         "  pcgrad  ",
         "reads             × sum  when to use it",
         "torch.optim.SGD",
@@ -212,7 +213,16 @@ def test_list(polytask):
     assert polytask("list", "balancers").stdout in shown
     assert "muon" not in shown
     found = strict(polytask("list", "--json").stdout)
-    assert set(found) == {"tasks", "encoders", "sharings", "regularizers", "balancers", "agendas", "optimizers"}
+    assert set(found) == {
+        "tasks",
+        "encoders",
+        "sharings",
+        "regularizers",
+        "balancers",
+        "agendas",
+        "optimizers",
+        "augmentations",
+    }
     (pcgrad,) = (entry for entry in found["balancers"] if entry["name"] == "pcgrad")
     assert (pcgrad["paper"], pcgrad["reads"]) == ("yu2020", ["gramian"])
     assert (pcgrad["weights_like"], pcgrad["levels"], pcgrad["every"]) == ("sum", ["exact", "representation"], "yes")

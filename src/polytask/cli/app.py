@@ -169,7 +169,9 @@ def evaluate(
 def list_(
     catalogue: Annotated[
         str | None,
-        typer.Argument(help="tasks, encoders, sharings, regularizers, balancers, agendas, optimizers; all without it."),
+        typer.Argument(
+            help="tasks, encoders, sharings, regularizers, balancers, agendas, optimizers, augmentations; or all."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

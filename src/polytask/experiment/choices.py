@@ -6,7 +6,7 @@ from typing import Any
 
 from polytask.balance import BALANCERS, Balancer, Engine
 from polytask.config import Choice, Source, as_choice, build, name_of, plain, written
-from polytask.data import PreprocessSettings, SplitSettings
+from polytask.data import PreprocessSettings, SplitSettings, read_augmentations
 from polytask.encoders import ENCODERS, Encoder
 from polytask.errors import ConfigError, nearest
 from polytask.model import read_regularizers, written_tasks
@@ -27,6 +27,11 @@ class DataSettings:
         kinds: column -> kind, where the inferred one is wrong.
         split: which rows train, validate, test.
         preprocess: how inputs are prepared.
+        augment: a list of changes of training rows, applied in this order: each a name, `{name: settings}`, a class or
+            `TheAugmentation.with_(…)`.
+        match: of tables of their own for each task: smaller ones get more training rows until they have this share of
+            the largest table's, in (0, 1]; true: 1. Copies are made by those augmentations that make copies; without
+            any, rows are repeated.
     """
 
     path: str | dict[str, str] | None = None
@@ -35,12 +40,17 @@ class DataSettings:
     kinds: dict[str, str] = field(default_factory=dict)
     split: SplitSettings = field(default_factory=SplitSettings)
     preprocess: PreprocessSettings = field(default_factory=PreprocessSettings)
+    augment: Any = ()
+    match: bool | float = False
 
     def __post_init__(self) -> None:
         if self.inputs is not None and not self.inputs:
             raise ValueError("inputs is empty; name a column, or leave it out to use all")
         if self.inputs is not None and self.ignore:
             raise ValueError("ignore has no effect where inputs names the input columns; keep one of the two")
+        object.__setattr__(self, "augment", read_augmentations(self.augment))
+        if not (isinstance(self.match, bool) or 0 < self.match <= 1):
+            raise ValueError(f"match={self.match}: true, or a share of the largest table's rows in (0, 1], is wanted")
 
 
 @dataclass(frozen=True, kw_only=True)

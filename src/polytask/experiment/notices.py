@@ -7,6 +7,7 @@ from polytask.balance import BALANCERS
 from polytask.config import constructors, plain
 from polytask.experiment.choices import Experiment
 from polytask.experiment.given import ALL, Source
+from polytask.experiment.more_rows import notices, plan
 from polytask.experiment.prepare import Prepared
 from polytask.sharing import Sharing
 from polytask.tasks import Task
@@ -32,7 +33,9 @@ def tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Sourc
             say(f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there")
     say("tasks: " + "; ".join(_task(task, prepared) for task in prepared.blueprint.tasks))
     apart = _apart(experiment, sources)
-    for sentence in (*_columns(experiment, prepared, sources), *apart, *_without_effect(experiment, prepared)):
+    planned = plan(experiment, list(prepared.preprocessor.columns), prepared.splits, sources)
+    added = notices(experiment, planned)
+    for sentence in (*_columns(experiment, prepared, sources), *added, *apart, *_without_effect(experiment, prepared)):
         say(sentence)
     for finding in prepared.findings:
         say(f"warning: {finding.text}; {finding.remedy}")

@@ -12,10 +12,15 @@ import torch
 from polytask import papers
 from polytask.config import Choice, constructors
 from polytask.data import (
+    AugmentedExamples,
+    BatchAugmentation,
+    Examples,
     Finding,
+    ImageColumn,
     Preprocessor,
     Split,
     TensorTable,
+    batch_augmentations,
     encode_targets,
     fit_task,
 )
@@ -23,6 +28,7 @@ from polytask.encoders import ENCODERS, default_encoder
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
 from polytask.experiment.given import Given, Source, make_given
+from polytask.experiment.more_rows import more_rows, plan
 from polytask.feature import InputSpec
 from polytask.model import Blueprint
 from polytask.runs import RunFolder, explained
@@ -64,6 +70,9 @@ def prepare(
         for task in source.tasks
     }
     blueprint = make_blueprint(experiment, fitted, preprocessor.spec, _tasks_of(sources))
+    plan(experiment, list(preprocessor.columns), splits, sources)
+    for source in sources.values():
+        _augmentations(experiment, preprocessor, source)
     folder.write("config.yaml", write_yaml(_with_absolute_path(experiment.written())))
     folder.write_json("schema.json", {name: s.table.schema.to_json() for name, s in sources.items()})
     folder.write("splits.parquet", split_bytes(splits))
@@ -122,19 +131,42 @@ def read_prepared(folder: RunFolder) -> Prepared:
     )
 
 
-def encode(prepared: Prepared, sources: Mapping[str, Source], device: torch.device) -> TrainingData:
-    """Training and validation rows as tensors on the device."""
+def encode(
+    experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], device: torch.device
+) -> TrainingData:
+    """Training and validation rows as tensors on the device; those of training are augmented if asked for."""
     parts: dict[str, dict[str, TensorTable]] = {"train": {}, "validation": {}}
     fitted = prepared.blueprint.fitted
+    planned = plan(experiment, list(prepared.preprocessor.columns), prepared.splits, sources)
     for part, tables in parts.items():
         for name, source in sources.items():
-            rows = prepared.splits[name].rows(part)
-            targets = encode_targets(source.table, source.tasks, fitted, rows)
-            absent = prepared.preprocessor.lacking(source.table)
-            inputs = prepared.preprocessor.transform(source.table, rows, absent=absent)
+            table, rows = source.table, prepared.splits[name].rows(part)
+            if part == "train":
+                table, rows = more_rows(experiment, name, source, planned[name])
+            targets = encode_targets(table, source.tasks, fitted, rows)
+            absent = prepared.preprocessor.lacking(table)
+            inputs = prepared.preprocessor.transform(table, rows, absent=absent)
             tables[name] = TensorTable(inputs, targets, device)
     tasks = {task.name: task for task in prepared.blueprint.tasks}
-    return TrainingData(parts["train"], parts["validation"], tasks, fitted)
+    training: dict[str, Examples] = {**parts["train"]}
+    for name, source in sources.items():
+        if augmentations := _augmentations(experiment, prepared.preprocessor, source):
+            training[name] = AugmentedExamples(training[name], augmentations)
+    return TrainingData(training, parts["validation"], tasks, fitted)
+
+
+def _augmentations(experiment: Experiment, preprocessor: Preprocessor, source: Source) -> list[BatchAugmentation]:
+    """What changes the batches of this table.
+
+    Raises:
+        ConfigError: one does not fit the inputs or tasks.
+    """
+    pictures = [column for column in preprocessor.prepared if isinstance(column, ImageColumn)]
+    scales = {column.name: (column.mean, column.deviation) for column in pictures}
+    try:
+        return batch_augmentations(experiment.data.augment, preprocessor.spec, source.tasks, scales)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def split_bytes(splits: Mapping[str, Split]) -> bytes:
@@ -157,6 +189,7 @@ def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
     chosen: list[Choice[Any]] = [blueprint.encoder, experiment.sharing, *experiment.regularizers, experiment.balancer]
     classes += [cls for choice in chosen for cls in constructors(choice)]
     classes.append(optimizer_class(experiment.train))
+    classes += [cls for choice in experiment.data.augment for cls in constructors(choice)]
     keys = [key for cls in classes if (key := getattr(cls, "paper", None))]
     data = experiment.data
     if blueprint.spec.numbers and data.preprocess.numbers == "robust":

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from polytask.errors import nearest
 from polytask.papers import (
+    augmentation,
     balancers_from_gramian,
     balancers_from_jacobian,
     balancers_from_losses,
@@ -29,6 +30,7 @@ TABLES = (
     balancers_from_jacobian,
     balancers_from_probes,
     models,
+    augmentation,
     sharing_mixtures,
     sharing_mixing,
     sharing_conditioning,

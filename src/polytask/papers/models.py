@@ -11,16 +11,6 @@ PAPERS: dict[str, str] = {
   year    = {2020},
   eprint  = {1901.07884}
 }""",
-    "collobert2011": """@article{collobert2011,
-  author  = {Collobert, Ronan and Weston, Jason and Bottou, L{\\'e}on and Karlen, Michael and
-             Kavukcuoglu, Koray and Kuksa, Pavel},
-  title   = {Natural Language Processing (Almost) from Scratch},
-  journal = {Journal of Machine Learning Research},
-  volume  = {12},
-  pages   = {2493--2537},
-  year    = {2011},
-  eprint  = {1103.0398}
-}""",
     "caruana1997": """@article{caruana1997,
   author  = {Caruana, Rich},
   title   = {Multitask Learning},
@@ -30,6 +20,16 @@ PAPERS: dict[str, str] = {
   pages   = {41--75},
   year    = {1997},
   doi     = {10.1023/A:1007379606734}
+}""",
+    "collobert2011": """@article{collobert2011,
+  author  = {Collobert, Ronan and Weston, Jason and Bottou, L{\\'e}on and Karlen, Michael and
+             Kavukcuoglu, Koray and Kuksa, Pavel},
+  title   = {Natural Language Processing (Almost) from Scratch},
+  journal = {Journal of Machine Learning Research},
+  volume  = {12},
+  pages   = {2493--2537},
+  year    = {2011},
+  eprint  = {1103.0398}
 }""",
     "gorishniy2021": """@inproceedings{gorishniy2021,
   author    = {Gorishniy, Yury and Rubachev, Ivan and Khrulkov, Valentin and Babenko, Artem},

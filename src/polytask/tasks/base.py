@@ -77,6 +77,8 @@ class Task(ABC):
     uses_pairs: ClassVar[bool] = False
     #: How its outputs become probabilities (see `OutputSpec`); "identity": they are none.
     link: ClassVar[Literal["softmax", "sigmoid", "identity"]] = "identity"
+    #: What of its target has a place, and moves when an augmentation moves pictures, or tokens ("places": `[B, L]`).
+    spatial: ClassVar[Literal["mask", "boxes", "keypoints", "places"] | None] = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
