@@ -111,14 +111,14 @@ def test_rows_repeated_across_tables_are_counted():
     tasks = {"y": Classification("y"), "r": Regression("r")}
     splits = {name: make_split(table, [tasks[name]], SplitSettings()) for name, table in whole.items()}
     tables = {name: Table(table.frame[["x", "c"]]) for name, table in whole.items()}
-    found = lint_across(tables, splits)
+    found = lint_across(tables, splits, ["x", "c"])
     assert [finding.what for finding in found] == ["duplicates"] * 4
     assert "of 150 validation rows of table 'y'" in found[0].text
     assert "training row of another table" in found[0].text
     assert "by_group" in found[0].remedy
     others = {"y": tables["y"], "r": Table(frame.assign(x=-1 - frame["x"])[["x", "c"]])}
-    assert lint_across(others, splits) == []
-    assert lint_across({"y": tables["y"]}, splits) == []
+    assert lint_across(others, splits, ["x", "c"]) == []
+    assert lint_across({"y": tables["y"]}, splits, ["x", "c"]) == []
 
 
 def test_constant_missing_and_few():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from polytask.data import Preprocessor, PreprocessSettings, SplitSettings, Table, default_inputs
 from polytask.errors import RunError, SchemaError
@@ -187,7 +188,10 @@ def test_what_cannot_be_fitted_is_named():
         fitted(columns=["m"])
 
 
-@pytest.mark.parametrize(("settings", "words"), [({"numbers": "minmax"}, "'robust' or"), ({"min_count": 0}, ">= 1")])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"numbers": "max"}, "'robust', 'standard', 'minmax', 'quantile' is wanted"), ({"min_count": 0}, ">= 1")],
+)
 def test_settings_that_cannot_be(settings, words):
     with pytest.raises(ValueError, match=words):
         PreprocessSettings(**settings)
@@ -223,3 +227,27 @@ def test_the_json_file_is_plain(tmp_path):
     fitted().save(tmp_path)
     written = json.loads((tmp_path / "preprocessing.json").read_text())
     assert [column["kind"] for column in written["columns"]] == ["number", "date", "boolean", "category", "category"]
+
+
+@pytest.mark.parametrize("how", ["robust", "standard", "minmax", "quantile"])
+def test_every_scale_survives_its_files_bit_for_bit(how, tmp_path):
+    rng = np.random.default_rng(0)
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 900, 300), unit="D")
+    frame = pd.DataFrame({"a": rng.lognormal(size=300), "day": days, "b": np.round(rng.normal(size=300))})
+    frame.loc[:20, "b"] = np.nan
+    table = Table(frame)
+    fitted = Preprocessor.fit(table, list(frame.columns), np.arange(200), PreprocessSettings(numbers=how))
+    fitted.save(tmp_path)
+    loaded = Preprocessor.load(tmp_path)
+    assert loaded == fitted
+    for name, block in fitted.transform(table).items():
+        assert torch.equal(block, loaded.transform(table)[name])
+
+
+def test_a_run_from_before_there_were_knots_is_read(tmp_path):
+    fitted = Preprocessor.fit(Table(pd.DataFrame({"a": [1.0, 2.0, 4.0]})), ["a"], np.arange(3))
+    fitted.save(tmp_path)
+    tensors = load_file(tmp_path / "preprocessing.safetensors")
+    del tensors["0.knots"]
+    save_file(tensors, tmp_path / "preprocessing.safetensors")
+    assert Preprocessor.load(tmp_path) == fitted

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polytask.data import SplitSettings, Table, default_inputs, fit_task, lint, make_split, make_splits
+from polytask.data import SplitSettings, Table, default_inputs, fit_task, lint, make_folds, make_split, make_splits
 from polytask.errors import SchemaError
 from polytask.tasks import Classification, Multilabel, Regression, Similarity
 
@@ -232,3 +232,43 @@ def test_parkinsons_by_subject(shared_data):
     split = make_split(table, tasks, SplitSettings(by_group="subject#", validation=0.2, test=0.2))
     assert table.frame["subject#"].groupby(split.parts).nunique().sum() == 42
     assert all(abs(split.counts()[part] / 5875 - 0.2) < 0.04 for part in ("validation", "test"))
+
+
+def scaffold_cut(s):
+    """MoleculeNet's rule in three lines: the largest scaffolds train to 80 %, validate to 90 %, the rest is the test."""
+    c = np.bincount(s)
+    o = np.lexsort((np.arange(len(c)), -c))
+    e = np.cumsum(c[o]) / len(s)
+    return [np.flatnonzero(np.isin(s, o[m])) for m in (e <= 0.8, (e > 0.8) & (e <= 0.9), e > 0.9)]
+
+
+def test_the_largest_groups_train_first():
+    sizes = np.random.default_rng(0).integers(1, 30, 60)
+    group = np.repeat(np.arange(60), sizes)
+    settings = SplitSettings(by_group="group", largest_first=True, validation=0.1, test=0.1)
+    split = make_split(table_of(len(group), group=group), [TASK], settings)
+    for part, rows in enumerate(scaffold_cut(group)):
+        assert split.rows(part).tolist() == rows.tolist()
+    shuffled = np.random.default_rng(1).permutation(group)
+    tables = {name: (table_of(len(group), group=g), [TASK]) for name, g in (("a", group), ("b", shuffled))}
+    splits = make_splits(tables, settings)
+    frame = pd.concat(pd.DataFrame({"g": t.frame["group"], "p": splits[n].parts}) for n, (t, _) in tables.items())
+    assert frame.groupby("g")["p"].nunique().max() == 1
+    with pytest.raises(ValueError, match="largest_first orders groups by size"):
+        SplitSettings(largest_first=True)
+    with pytest.raises(SchemaError, match="largest_first divides the groups in one way only"):
+        make_folds({"": (table_of(group=np.arange(100)), [TASK])}, settings, 3)
+    with pytest.raises(SchemaError, match="the train part would have 0 of 100 rows in 2 groups"):
+        make_split(table_of(group=np.arange(100) // 90), [TASK], settings)
+
+
+def test_tox21_by_scaffold(shared_data):
+    frame = pd.read_parquet(shared_data / "tox21" / "tox21.parquet")
+    scaffold = np.load(shared_data / "tox21" / "ecfp4_1024.npz")["scaffold_id"]
+    tasks = [Classification(name) for name in frame.columns[:12]]
+    table = Table(frame.assign(scaffold=scaffold))
+    settings = SplitSettings(by_group="scaffold", largest_first=True, validation=0.1, test=0.1)
+    split = make_split(table, tasks, settings)
+    assert split.counts() == {"train": 6411, "validation": 801, "test": 802, "dropped": 0}
+    for part, rows in enumerate(scaffold_cut(scaffold)):
+        assert split.rows(part).tolist() == rows.tolist()

@@ -14,7 +14,7 @@ from polytask.studies.results import MOST_TASKS
 from polytask.studies.sentences import headline, headline_of_mean, number, signed, warnings
 from polytask.studies.verdict import CANNOT_TELL, NO_VERDICT, PRACTICALLY_EQUAL
 
-TOP = {"format", "kind", "polytask", "written", "title", "design", "tasks", "arms", "verdict", "warnings", "runs", "cost", "lint", "environment"}  # fmt: skip
+TOP = {"format", "kind", "polytask", "written", "title", "design", "tasks", "arms", "verdict", "warnings", "runs", "cost", "redundant", "lint", "environment"}  # fmt: skip
 DESIGN = {"seeds", "splits", "folds", "grid", "settings_tried", "level", "group", "chosen_by", "test_opened", "jobs", "primary"}  # fmt: skip
 TASK = {"name", "kind", "metric", "higher_is_better", "perfect", "constant", "region", "unit", "rows", "groups"}
 ARM = {"name", "role", "summary", "chosen", "of", "overrides", "parameters", "seconds", "joules", "runs", "settings_tried", "setting", "validation_skill", "scores", "mean_skill", "delta_m", "mean_rank"}  # fmt: skip

@@ -1,5 +1,6 @@
 """Where examples come from: Tables, their splits, preprocessing, targets, batches, and a lint."""
 
+from polytask.data.association import correlation, cramers_v
 from polytask.data.augment import (
     AUGMENTATIONS,
     Along,
@@ -16,15 +17,22 @@ from polytask.data.augment import (
     with_rows,
 )
 from polytask.data.batch import WHOLE, Batch, Examples, JudgedExamples, Part, Walk
+from polytask.data.entities import group_keys
+from polytask.data.finding import Finding
 from polytask.data.folds import make_folds
 from polytask.data.images import ImageColumn, located
-from polytask.data.lint import Finding, lint, lint_across
+from polytask.data.lint import lint
+from polytask.data.lint_across import lint_across
 from polytask.data.parts import DROPPED, Split
 from polytask.data.prepared import PreprocessSettings
 from polytask.data.preprocess import Preprocessor, default_inputs
 from polytask.data.read import read
+from polytask.data.resample import RESAMPLERS, Resampler, make_resampler, resample, restricted
 from polytask.data.schema import KINDS, Column, Schema
-from polytask.data.split import SplitSettings, group_keys, make_split, make_splits
+from polytask.data.select import SELECTABLE, Selected, choose_features, score_features, select_features
+from polytask.data.select_settings import Select
+from polytask.data.split import make_split, make_splits
+from polytask.data.split_settings import SplitSettings
 from polytask.data.table import Table
 from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, target_cells
 from polytask.data.tensor_table import Stream, TensorTable
@@ -33,6 +41,8 @@ __all__ = [
     "AUGMENTATIONS",
     "DROPPED",
     "KINDS",
+    "RESAMPLERS",
+    "SELECTABLE",
     "WHOLE",
     "Along",
     "Augmentation",
@@ -47,8 +57,11 @@ __all__ = [
     "Part",
     "PreprocessSettings",
     "Preprocessor",
+    "Resampler",
     "RowAugmentation",
     "Schema",
+    "Select",
+    "Selected",
     "Split",
     "SplitSettings",
     "Stream",
@@ -58,6 +71,9 @@ __all__ = [
     "Walk",
     "augment_rows",
     "batch_augmentations",
+    "choose_features",
+    "correlation",
+    "cramers_v",
     "default_inputs",
     "encode_targets",
     "fit_task",
@@ -67,12 +83,17 @@ __all__ = [
     "lint_across",
     "located",
     "make_folds",
+    "make_resampler",
     "make_split",
     "make_splits",
     "matching",
     "read",
     "read_augmentations",
+    "resample",
+    "restricted",
     "row_augmentations",
+    "score_features",
+    "select_features",
     "target_cells",
     "with_more_rows",
     "with_rows",

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.stats import rankdata
+from scipy.stats.contingency import association
 
 #: Fewer cells of a class, or of a number, than this say nothing.
 FEWEST_OF_A_CLASS, FEWEST_NUMBERS = 10, 20
@@ -69,3 +70,25 @@ def explained(predicted: np.ndarray, target: np.ndarray) -> float:
     if len(target) < FEWEST_NUMBERS or total == 0:
         return 0.0
     return 1 - float(((target - predicted) ** 2).sum()) / total
+
+
+def cramers_v(first: np.ndarray, second: np.ndarray) -> float:
+    """Cramér's V of two sets of classes: sqrt(χ² ÷ (n · (min(rows, columns) − 1))), in [0, 1]; 0 where one is constant.
+
+    Args:
+        first: codes `[rows]`.
+        second: codes `[rows]`.
+    """
+    a, b = (np.unique(codes, return_inverse=True)[1] for codes in (first, second))
+    if not len(a) or a.max() == 0 or b.max() == 0:
+        return 0.0
+    counts = np.zeros((int(a.max()) + 1, int(b.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (a, b), 1)
+    return float(association(counts, method="cramer"))
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """|r| of Pearson; 0 where one is constant."""
+    if not len(first) or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return abs(_correlation(first - first.mean(), second - second.mean()))

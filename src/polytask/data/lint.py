@@ -1,14 +1,15 @@
 """A look at table, tasks and split before training: what would make its results worthless or misleading."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from polytask.data.cells import key_of
+from polytask.data.finding import Finding
 from polytask.data.leaks import Leak, find_leaks
 from polytask.data.parts import PARTS, TRAIN, Split
+from polytask.data.related_targets import related
 from polytask.data.table import Table, hash_rows
 from polytask.data.targets import target_cells
 from polytask.tasks import Task
@@ -21,29 +22,6 @@ FEW_LABELS = 30
 STRAY = 0.1
 #: Repeated rows are warned of above this share of a part.
 REPEATED = 0.01
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One warning.
-
-    Attributes:
-        what: leak, missing-leak, duplicates, constant-target, class-missing, few-labels or one-value.
-        column: it is about, if one.
-        task: it is about, if one.
-        text: a sentence with the numbers.
-        remedy: what to do.
-    """
-
-    what: str
-    column: str | None
-    task: str | None
-    text: str
-    remedy: str
-
-    def to_dict(self) -> dict[str, str | None]:
-        """As JSON writes it."""
-        return asdict(self)
 
 
 def lint(table: Table, tasks: Sequence[Task], split: Split, inputs: Sequence[str]) -> list[Finding]:
@@ -59,6 +37,12 @@ def lint(table: Table, tasks: Sequence[Task], split: Split, inputs: Sequence[str
     - *constant-target*: a target with one value in training. *class-missing*: a class of validation or test
       that no training row has. *few-labels*: under 30 training labels. *one-value*: the labels of validation or
       test are all alike (or none), so that they cannot tell a skill.
+    - *rare-class*: a class or label with under 1 % of the training labels, or under 30.
+    - *redundant-tasks*: tasks whose training labels go together above 0.95 on their common rows: |r| of two numbers,
+      Cramér's V of two sets of classes, AUC of a number for a class of two.
+    - *exclusive-tasks*: yes/no tasks that are never yes together, though 10 common rows or more were expected if they
+      were independent (at most 0.1 % of that is taken for never).
+    - *empty-text*: cells of a text that hold nothing but blanks.
 
     Raises:
         SchemaError: a cell that cannot be read; names column and row.
@@ -71,7 +55,9 @@ def lint(table: Table, tasks: Sequence[Task], split: Split, inputs: Sequence[str
         train = np.sort(np.random.default_rng(0).choice(train, SAMPLE, replace=False))
     leaks = find_leaks(table, tasks, train, inputs) if len(train) else []
     findings += [_of_leak(leak) for leak in sorted(leaks, key=lambda leak: -leak.value)]
-    return findings + list(_stray_words(table, inputs)) + list(_repeated(table, split, inputs))
+    findings += related(table, tasks, train) if len(train) else []
+    cells = [*_stray_words(table, inputs), *_empty_texts(table, inputs)]
+    return findings + cells + list(_repeated(table, split, inputs))
 
 
 def _stray_words(table: Table, inputs: Sequence[str]) -> Iterator[Finding]:
@@ -89,6 +75,19 @@ def _stray_words(table: Table, inputs: Sequence[str]) -> Iterator[Finding]:
                 f"numbers; row {row} says {str(cells.iloc[row])!r}"
             )
             yield Finding("stray-word", name, None, text, f"empty such cells, or say so: kinds: {{{name}: category}}")
+
+
+def _empty_texts(table: Table, inputs: Sequence[str]) -> Iterator[Finding]:
+    for name in inputs:
+        if table.kind(name) != "text":
+            continue
+        cells, present = table.values(name), table.mask(name)
+        blank = [row for row in np.flatnonzero(present) if isinstance(cells[row], str) and not cells[row].strip()]
+        if blank:
+            text = (
+                f"{len(blank)} of {int(present.sum())} texts in column {name!r} are empty, the first in row {blank[0]}"
+            )
+            yield Finding("empty-text", name, None, text, "empty the cells, which are then missing, or fill them in")
 
 
 def _of_leak(leak: Leak) -> Finding:
@@ -183,30 +182,13 @@ def _labels(cells: np.ndarray) -> set[str]:
         return {key_of(label) for cell in cells for label in cell}
 
 
-def lint_across(tables: Mapping[str, Table], splits: Mapping[str, Split]) -> list[Finding]:
-    """Warns of *duplicates* between tables that train one model: see `lint`.
-
-    Args:
-        tables: the inputs of each; those with the same columns are compared.
-        splits: of each.
-    """
-    findings: list[Finding] = []
-    hashes = {name: hash_rows(table, sorted(table.columns)) for name, table in tables.items()}
-    for name, here in hashes.items():
-        others = [o for o in hashes if o != name and set(tables[o].columns) == set(tables[name].columns)]
-        if not others:
-            continue
-        train = np.concatenate([hashes[other][splits[other].parts == TRAIN] for other in others])
-        findings += _repeats(here, splits[name], train, f" of table {name!r}", "a training row of another table")
-    return findings
-
-
 def _repeated(table: Table, split: Split, inputs: Sequence[str]) -> Iterator[Finding]:
     hashes = hash_rows(table, inputs)
-    yield from _repeats(hashes, split, hashes[split.parts == TRAIN], "", "a training row")
+    yield from repeats(hashes, split, hashes[split.parts == TRAIN], "", "a training row")
 
 
-def _repeats(hashes: np.ndarray, split: Split, train: np.ndarray, of_table: str, whose: str) -> Iterator[Finding]:
+def repeats(hashes: np.ndarray, split: Split, train: np.ndarray, of_table: str, whose: str) -> Iterator[Finding]:
+    """Warns of validation and test rows whose hash is among the training rows'."""
     for name in ("validation", "test"):
         rows = hashes[split.parts == PARTS[name]]
         count = int(np.isin(rows, train).sum())

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from polytask.data.cells import booleans_of, keys_of, numbers_of, times_of
-from polytask.data.scaling import Scale
+from polytask.data.scaling import WAYS, Scale
+from polytask.data.select_settings import Select
 from polytask.data.table import Table
 from polytask.feature import InputSpec
 from polytask.ragged import InputRows
@@ -28,12 +29,15 @@ class PreprocessSettings:
 
     Args:
         numbers: "robust": (x − median) / (third − first quartile), then x / sqrt(1 + (x / 3)²), which never
-            leaves (−3, 3); "standard": (x − mean) / standard deviation.
+            leaves (−3, 3); "standard": (x − mean) / standard deviation; "minmax": (x − lowest) / (highest − lowest),
+            from 0 to 1 in training; "quantile": the share of training values below x as a quantile of the normal
+            distribution (1,000 knots at most), within ±5.2.
         min_count: a category that fewer training rows have than this shares the code of those never seen,
             which is thereby trained.
         min_token_count: the same of a token that stands in fewer places of the training rows than this.
         features: column -> what makes features of it (see `polytask list features`), in place of what its kind is
             given otherwise: a name, or `{name: settings}`.
+        select: which input columns are read: the best ones, by the training rows; None: all.
 
     Raises:
         ValueError: a setting that cannot be.
@@ -42,14 +46,15 @@ class PreprocessSettings:
         tabular data, NeurIPS 2024, arXiv 2407.04491 (the robust scaling and smooth clipping).
     """
 
-    numbers: Literal["robust", "standard"] = "robust"
+    numbers: Literal["robust", "standard", "minmax", "quantile"] = "robust"
     min_count: int = 1
     min_token_count: int = 2
     features: dict[str, str | dict[str, dict[str, Any] | None]] = field(default_factory=dict)
+    select: Select | None = None
 
     def __post_init__(self) -> None:
-        if self.numbers not in ("robust", "standard"):
-            raise ValueError(f"numbers={self.numbers!r}: 'robust' or 'standard' is wanted")
+        if self.numbers not in WAYS:
+            raise ValueError(f"numbers={self.numbers!r}: one of {', '.join(map(repr, WAYS))} is wanted")
         if self.min_count < 1:
             raise ValueError(f"min_count={self.min_count}: a number of rows >= 1 is wanted")
         if self.min_token_count < 1:
@@ -95,12 +100,14 @@ class NumberColumn(PreparedColumn):
         center: see `Scale`.
         spread: see `Scale`; 0: the value is left out, only the indicator varies.
         clip: see `Scale`.
+        knots: see `Scale`.
     """
 
     has_missing: bool
     center: float
     spread: float
     clip: bool
+    knots: tuple[float, ...] = ()
 
     @classmethod
     def fit(cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> "NumberColumn | None":
@@ -108,7 +115,9 @@ class NumberColumn(PreparedColumn):
         values = numbers_of(table, name)[rows]
         scale = Scale.fit(values, settings.numbers)
         has_missing = _varies(np.isnan(values))
-        return cls(name, has_missing, scale.center, scale.spread, scale.clip) if scale.spread or has_missing else None
+        if not scale.spread and not has_missing:
+            return None
+        return cls(name, has_missing, scale.center, scale.spread, scale.clip, scale.knots)
 
     @property
     def names(self) -> list[str]:
@@ -118,7 +127,7 @@ class NumberColumn(PreparedColumn):
     def numbers(self, table: Table, rows: np.ndarray) -> list[np.ndarray]:
         """One array a name."""
         values = numbers_of(table, self.name)[rows]
-        scaled = [Scale(self.center, self.spread, self.clip)(values)] if self.spread else []
+        scaled = [Scale(self.center, self.spread, self.clip, self.knots)(values)] if self.spread else []
         return scaled + [np.isnan(values)] * self.has_missing
 
 
@@ -165,6 +174,7 @@ class DateColumn(PreparedColumn):
         spread: in days.
         clip: see `Scale`.
         cycles: a choice of `CYCLES`.
+        knots: see `Scale`.
     """
 
     has_missing: bool
@@ -172,6 +182,7 @@ class DateColumn(PreparedColumn):
     spread: float
     clip: bool
     cycles: tuple[str, ...]
+    knots: tuple[float, ...] = ()
 
     @classmethod
     def fit(cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> "DateColumn | None":
@@ -183,7 +194,7 @@ class DateColumn(PreparedColumn):
             return None
         known = times[~np.isnat(times)]
         cycles = tuple(cycle for cycle in CYCLES if _varies(np.floor(24 * _phase(known, cycle))))
-        return cls(name, has_missing, scale.center, scale.spread, scale.clip, cycles)
+        return cls(name, has_missing, scale.center, scale.spread, scale.clip, cycles, scale.knots)
 
     @property
     def names(self) -> list[str]:
@@ -195,7 +206,7 @@ class DateColumn(PreparedColumn):
         """One array a name."""
         times = times_of(table, self.name)[rows]
         is_missing = np.isnat(times)
-        scaled = [Scale(self.center, self.spread, self.clip)(_days(times))] if self.spread else []
+        scaled = [Scale(self.center, self.spread, self.clip, self.knots)(_days(times))] if self.spread else []
         for cycle in self.cycles:
             angle = 2 * np.pi * _phase(times, cycle) / CYCLES[cycle]
             scaled += [np.where(is_missing, 0.0, np.sin(angle)), np.where(is_missing, 0.0, np.cos(angle))]

@@ -24,7 +24,7 @@ from polytask.data.prepared import (
     PreprocessSettings,
 )
 from polytask.data.schema import INPUT_KINDS
-from polytask.data.split import SplitSettings
+from polytask.data.split_settings import SplitSettings
 from polytask.data.table import Table
 from polytask.errors import RunError, SchemaError, nearest
 from polytask.feature import CATEGORIES, NUMBERS, InputSpec
@@ -82,10 +82,12 @@ class Preprocessor:
     Attributes:
         prepared: the columns that vary, in order.
         constant: input columns that were constant in training and are left out.
+        unselected: input columns that were left out since others say more of the targets.
     """
 
     prepared: tuple[PreparedColumn, ...]
     constant: tuple[str, ...] = ()
+    unselected: tuple[str, ...] = ()
 
     @classmethod
     def fit(
@@ -189,6 +191,7 @@ class Preprocessor:
         # One tensor is always there, so that the file is never empty.
         tensors["num_columns"] = torch.tensor(len(self.prepared))
         written = {"format": FORMAT, "constant": list(self.constant), "columns": records}
+        written |= {"unselected": list(self.unselected)} if self.unselected else {}
         (folder / "preprocessing.json").write_text(json.dumps(written, indent=1, ensure_ascii=False), encoding="utf-8")
         save_file(tensors, folder / "preprocessing.safetensors")
 
@@ -205,7 +208,7 @@ class Preprocessor:
                 raise RunError(f"{folder / 'preprocessing.json'}: written by a newer polytask; upgrade to read it")
             tensors = load_file(folder / "preprocessing.safetensors")
             prepared = tuple(_loaded(k, dict(record), tensors) for k, record in enumerate(written["columns"]))
-            return cls(prepared, tuple(written["constant"]))
+            return cls(prepared, tuple(written["constant"]), tuple(written.get("unselected", ())))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             if isinstance(error, RunError):
                 raise
@@ -251,6 +254,8 @@ def _loaded(k: int, record: dict[str, Any], tensors: dict[str, torch.Tensor]) ->
     fitted_class: Any = _CLASSES[record.pop("kind")]
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
     for name in _float_fields(fitted_class):
+        if f"{k}.{name}" not in tensors and name == "knots":  # of a Run from before there were any
+            continue
         stored = tensors[f"{k}.{name}"].tolist()
         values[name] = tuple(stored) if isinstance(stored, list) else stored
     if fitted_class is FeatureColumn:

@@ -1,19 +1,23 @@
 """Which rows train, which choose, which judge: made once, by one seed, for all tasks at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from polytask.data.cells import keys_of, numbers_of, times_of
+from polytask.data.draw import Draw, draw_all
+from polytask.data.entities import Entities, check_key, group_keys, settle
 from polytask.data.parts import DROPPED, PARTS, TEST, TRAIN, VALIDATION, Split
-from polytask.data.stratify import assign, fill_empty, labels_of, side_by_side
+from polytask.data.split_settings import SplitSettings
 from polytask.data.table import Table
 from polytask.data.targets import target_cells
 from polytask.errors import SchemaError, nearest
 from polytask.tasks import Task
 
+#: Tables by name, each with the tasks whose targets it holds.
+Tables = Mapping[str, tuple[Table, Sequence[Task]]]
+_SAME: Mapping[str, SplitSettings] = {}
 #: How a split column may name them.
 _WRITTEN = {
     "train": TRAIN,
@@ -24,50 +28,6 @@ _WRITTEN = {
     "dev": VALIDATION,
     "test": TEST,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitSettings:
-    """How rows are split.
-
-    Args:
-        validation: share of rows for validation, > 0.
-        test: share of rows for the test, >= 0; 0: no test part.
-        by_group: a column whose groups of rows stay on one side.
-        by_time: a column of dates or numbers: the earliest rows train, the next validate, the last test; rows
-            of one time stay together.
-        column: a column that says it: train, valid (validation, val, dev), test, in any case. Where it has no
-            validation rows, `validation` of its training rows are drawn at random.
-        stratify: whether every part gets its share of every class, label and range of values of every task.
-        seed: of what is drawn. It is not the run's: runs of several seeds share one split.
-
-    Raises:
-        ValueError: a share out of range, or choices that exclude each other.
-    """
-
-    validation: float = 0.15
-    test: float = 0.15
-    by_group: str | None = None
-    by_time: str | None = None
-    column: str | None = None
-    stratify: bool = True
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.validation < 1:
-            raise ValueError(
-                f"split: validation={self.validation} is out of range; a share in (0, 1) is wanted, as 0.15"
-            )
-        if not 0 <= self.test < 1:
-            raise ValueError(f"split: test={self.test} is out of range; a share in [0, 1) is wanted, as 0.15")
-        if self.validation + self.test >= 1:
-            raise ValueError(
-                f"split: validation={self.validation} and test={self.test} leave no rows to train on; "
-                "their sum has to be below 1"
-            )
-        if self.by_time and (self.by_group or self.column):
-            other = "by_group" if self.by_group else "column"
-            raise ValueError(f"split: by_time and {other} exclude each other; choose one")
 
 
 def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> Split:
@@ -85,32 +45,98 @@ def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> 
     return make_splits({"": (table, tasks)}, settings)[""]
 
 
-def make_splits(tables: Mapping[str, tuple[Table, Sequence[Task]]], settings: SplitSettings) -> dict[str, Split]:
+def make_splits(
+    tables: Tables,
+    settings: SplitSettings,
+    *,
+    key: str | None = None,
+    own: Mapping[str, SplitSettings] = _SAME,
+) -> dict[str, Split]:
     """Splits several tables, each for tasks of its own, as `make_split` splits one.
 
     Under `by_group` the groups are dealt out once, over all tables: none is in training in one table and in
     the test in another. Otherwise each table is split as it would be alone.
 
+    Under `key` all rows of an entity are on one side, over all tables that have the column. What columns and times
+    say comes first; a row that is drawn takes the side that its entity has by then, and counts against the shares.
+
+    Args:
+        tables: to split.
+        settings: of all tables but those in `own`.
+        key: the column that identifies an entity in every table that has it.
+        own: table -> its own settings.
+
     Raises:
-        SchemaError: see `make_split`.
+        SchemaError: see `make_split`; a key in no table, missing in a row, or on two sides by what columns and times
+            say.
+
+    Example:
+        >>> import pandas as pd
+        >>> from polytask.tasks import Regression
+        >>> ids = [f"p{k}" for k in range(20)]
+        >>> one = Table(pd.DataFrame({"who": ids, "score": range(20)}))
+        >>> two = Table(pd.DataFrame({"who": ids[::-1], "age": range(20)}))
+        >>> tables = {"one": (one, [Regression("score")]), "two": (two, [Regression("age")])}
+        >>> splits = make_splits(tables, SplitSettings(), key="who")
+        >>> (splits["one"].parts == splits["two"].parts[::-1]).all()
+        np.True_
     """
+    of = settings_by_table(tables, settings, own)
+    parts, drawn = {}, {}
+    for name, (table, tasks) in tables.items():
+        parts[name], drawn[name] = _settled(table, tasks, of[name])
+    rows = {name: np.union1d(np.flatnonzero(found != DROPPED), drawn[name]) for name, found in parts.items()}
+    entities = entities_of(tables, rows, of, key)
+    if key is not None:
+        settle(entities, key, parts, drawn)
+    draws = {name: Draw(*tables[name], drawn[name], of[name], _shares(of[name])) for name in tables}
+    for name, found in draw_all(draws, entities).items():
+        parts[name][drawn[name]] = found
+    for name, (table, _) in tables.items():
+        place = f"split of table {name!r}" if len(tables) > 1 else "split"
+        together = key if name in entities.units and key in table.columns else None
+        _check_parts(parts[name], table, of[name], place, together)
+    return {name: Split(found) for name, found in parts.items()}
+
+
+def settings_by_table(
+    tables: Tables, settings: SplitSettings, own: Mapping[str, SplitSettings]
+) -> dict[str, SplitSettings]:
+    """The settings of each table.
+
+    Raises:
+        SchemaError: settings for a table that is not there.
+    """
+    for name in own:
+        if name not in tables:
+            raise SchemaError(f"splits: there is no table {name!r}; {nearest(name, tables)}")
+    return {name: own.get(name, settings) for name in tables}
+
+
+def entities_of(
+    tables: Tables, rows: Mapping[str, np.ndarray], settings: Mapping[str, SplitSettings], key: str | None
+) -> Entities:
+    """Which of these rows stay together: by the key, and by the groups of those that are not split by time.
+
+    Raises:
+        SchemaError: a key that no table has, or a row without a key or group.
+    """
+    found = {name: table for name, (table, _) in tables.items()}
+    if key is not None:
+        check_key(key, found)
+    columns = {}
+    for name, table in found.items():
+        here = [key if key in table.columns else None, settings[name].by_group]
+        columns[name] = list(dict.fromkeys(column for column in here if column is not None))
+    return Entities(rows, found, columns)
+
+
+def _shares(settings: SplitSettings) -> dict[int, float]:
+    """Part -> its share of the rows that are drawn."""
     shares = {TRAIN: 1 - settings.validation, VALIDATION: settings.validation}
     if not settings.column:
         shares = {TRAIN: shares[TRAIN] - settings.test, VALIDATION: settings.validation, TEST: settings.test}
-    shares = {part: share for part, share in shares.items() if share > 0}
-    parts, drawn = {}, {}
-    for name, (table, tasks) in tables.items():
-        parts[name], drawn[name] = _settled(table, tasks, settings)
-    drawn = {name: rows for name, rows in drawn.items() if len(rows)}
-    for names in [list(drawn)] if settings.by_group and drawn else [[name] for name in drawn]:
-        generator = np.random.default_rng(settings.seed)
-        found = draw_parts([(*tables[name], drawn[name]) for name in names], settings, shares, generator)
-        for name, of_table in zip(names, found, strict=True):
-            parts[name][drawn[name]] = of_table
-    wanted = [TRAIN, VALIDATION] + [TEST] * (settings.test > 0 and not settings.column)
-    for name, (table, _) in tables.items():
-        _check_parts(parts[name], wanted, table, settings, f"split of table {name!r}" if len(tables) > 1 else "split")
-    return {name: Split(found) for name, found in parts.items()}
+    return {part: share for part, share in shares.items() if share > 0}
 
 
 def labelled_rows(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> np.ndarray:
@@ -143,55 +169,6 @@ def _settled(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> tu
         parts[rows] = _by_column(table, settings.column, rows)
         return parts, rows[:0] if VALIDATION in parts else np.flatnonzero(parts == TRAIN)
     return parts, rows
-
-
-def draw_parts(
-    tables: Sequence[tuple[Table, Sequence[Task], np.ndarray]],
-    settings: SplitSettings,
-    shares: Mapping[int, float],
-    generator: np.random.Generator,
-) -> list[np.ndarray]:
-    """The parts of these rows of each table, drawn together.
-
-    Args:
-        tables: each with its tasks and the rows that are drawn.
-        settings: how: by groups, stratified.
-        shares: part -> its share of the rows, with sum 1.
-        generator: of the draw.
-    """
-    blocks = [
-        labels_of(table, tasks, rows) if settings.stratify else np.zeros((len(rows), 1), dtype=np.int64)
-        for table, tasks, rows in tables
-    ]
-    borders = np.cumsum([len(block) for block in blocks])[:-1]
-    groups = None
-    if settings.by_group:
-        keys = [group_keys(table, settings.by_group, rows) for table, _, rows in tables]
-        groups = pd.factorize(np.concatenate(keys))[0]
-    drawn = assign(side_by_side(blocks), groups, list(shares.values()), generator)
-    if groups is not None and len(blocks) > 1:
-        # All tables together have every part; each of them wants it too.
-        order = np.argsort(groups, kind="stable")
-        members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-        for of_table in np.split(groups, borders):
-            fill_empty(drawn, [members[group] for group in np.unique(of_table)], len(shares))
-    return np.split(np.array(list(shares))[drawn], borders)
-
-
-def group_keys(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
-    """The group of each of these rows, as text.
-
-    Raises:
-        SchemaError: a row without one.
-    """
-    keys, present = keys_of(table, column)
-    missing = rows[~present[rows]]
-    if len(missing):
-        raise SchemaError(
-            f"the group column {column!r} is missing in {len(missing)} of {len(rows)} rows, the first in "
-            f"row {missing[0]}; fill it in, for instance with a group of its own for each row"
-        )
-    return keys[rows]
 
 
 def _by_time(table: Table, column: str, rows: np.ndarray, settings: SplitSettings) -> np.ndarray:
@@ -234,7 +211,8 @@ def _by_column(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
     return parts
 
 
-def _check_parts(parts: np.ndarray, wanted: Sequence[int], table: Table, settings: SplitSettings, place: str) -> None:
+def _check_parts(parts: np.ndarray, table: Table, settings: SplitSettings, place: str, key: str | None) -> None:
+    wanted = [TRAIN, VALIDATION] + [TEST] * (settings.test > 0 and not settings.column)
     counts = Split(parts).counts()
     for name in (name for name, part in PARTS.items() if part in wanted and not counts[name]):
         kept = len(parts) - counts["dropped"]
@@ -248,6 +226,10 @@ def _check_parts(parts: np.ndarray, wanted: Sequence[int], table: Table, setting
             remedy = "give at least one group for each part, a larger share, or split without by_group"
         elif settings.by_time:
             remedy = f"give more rows with different times in {settings.by_time!r} or a larger share"
+        if key is not None:
+            present = np.flatnonzero(parts != DROPPED)
+            what += f" of {len(pd.unique(group_keys(table, key, present)))} values of the key {key!r}"
+            remedy += "; all rows of a key are on one side, over all tables"
         raise SchemaError(
             f"{place}: the {name} part would have 0 of {what} "
             f"(validation={settings.validation}, test={settings.test}); {remedy}"

@@ -87,7 +87,11 @@ def _lists(values: np.ndarray, present: np.ndarray) -> list[np.ndarray]:
 
 
 def assign(
-    labels: np.ndarray, groups: np.ndarray | None, shares: Sequence[float], generator: np.random.Generator
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    shares: Sequence[float],
+    generator: np.random.Generator,
+    taken: np.ndarray | None = None,
 ) -> np.ndarray:
     """The part of every row, 0 … len(shares) − 1.
 
@@ -96,6 +100,7 @@ def assign(
         groups: codes `[rows]` of groups that stay together; None: every row on its own.
         shares: of the parts, with sum 1.
         generator: draws which of equal rows go where, and breaks ties.
+        taken: of rows with groups, the part that a row's group is in already, and −1; it counts against the shares.
 
     Paper: Sechidis, Tsoumakas, Vlahavas: On the stratification of multi-label data, ECML PKDD 2011.
 
@@ -112,9 +117,13 @@ def assign(
     members = np.split(order, np.flatnonzero(np.diff(unit[order])) + 1)
     is_full = bool((labels >= 0).all())
     dealer = _Dealer(np.bincount(labels[labels >= 0]), np.asarray(shares), generator)
-    parts = np.empty(len(labels), dtype=np.int64)
+    parts = np.full(len(labels), -1) if taken is None else taken.copy()
+    if taken is not None:
+        dealer.take(labels, parts)
     for k in _rarest_first(labels, order, members, generator):
         rows = members[k]
+        if parts[rows[0]] >= 0:
+            continue
         if groups is None:
             codes = labels[rows[0]]
             codes = codes if is_full else codes[codes >= 0]
@@ -126,7 +135,9 @@ def assign(
             codes, counts = np.unique(labels[rows], return_counts=True)
             parts[rows] = dealer.deal_one(codes[codes >= 0], counts[codes >= 0])
     if len(np.unique(parts)) < len(shares):
-        fill_empty(parts, members if groups is not None else np.split(order, len(order)), len(shares))
+        units = members if groups is not None else np.split(order, len(order))
+        can_move = [taken is None or bool(taken[rows[0]] < 0) for rows in units]
+        fill_empty(parts, units, len(shares), can_move)
     return parts
 
 
@@ -141,13 +152,16 @@ def side_by_side(blocks: Sequence[np.ndarray]) -> np.ndarray:
     return joined
 
 
-def fill_empty(parts: np.ndarray, units: list[np.ndarray], num_parts: int) -> None:
+def fill_empty(parts: np.ndarray, units: Sequence[np.ndarray], num_parts: int, can_move: Sequence[bool]) -> None:
     """Gives a part without units the smallest unit of the part with most of them: few rows need it."""
+    free = np.asarray(can_move, dtype=bool)
     for part in range(num_parts if len(units) >= num_parts else 0):
         home = np.array([parts[rows[0]] for rows in units])
-        if part not in home:
-            largest = int(np.bincount(home, minlength=num_parts).argmax())
-            smallest = min(np.flatnonzero(home == largest), key=lambda k: len(units[k]))
+        counts = np.bincount(home, minlength=num_parts)
+        sources = [int(k) for k in np.unique(home[free]) if counts[k] > 1]
+        if part not in home and sources:
+            largest = max(sources, key=lambda k: counts[k])
+            smallest = min(np.flatnonzero((home == largest) & free).tolist(), key=lambda k: len(units[k]))
             parts[units[smallest]] = part
 
 
@@ -196,6 +210,11 @@ class _Dealer:
         # Breaks ties at random; drawn beforehand, as a draw for each row would take most of the time.
         self.noise = 1e-9 * generator.random((1024, len(shares)))
         self.turn = 0
+
+    def take(self, labels: np.ndarray, parts: np.ndarray) -> None:
+        """The labels of rows that have a part already, before any is dealt; the others' part is −1."""
+        rows, columns = np.nonzero((labels >= 0) & (parts >= 0)[:, None])
+        np.subtract.at(self.lacks, (labels[rows, columns], parts[rows]), 1)
 
     def deal_one(self, codes: np.ndarray, counts: np.ndarray | None = None) -> int:
         """The part where Φ falls most; one unit (a row, or `counts` rows with each label) goes there."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from polytask.balance import BALANCERS, Balancer, Engine
 from polytask.config import Choice, Source, as_choice, build, name_of, plain, written
-from polytask.data import PreprocessSettings, SplitSettings, read_augmentations
+from polytask.data import PreprocessSettings, SplitSettings, make_resampler, read_augmentations
 from polytask.encoders import ENCODERS, Encoder
 from polytask.errors import ConfigError, nearest
 from polytask.model import read_regularizers, written_tasks
@@ -26,12 +26,17 @@ class DataSettings:
         ignore: columns that are no inputs (they give a target away, say).
         kinds: column -> kind, where the inferred one is wrong.
         split: which rows train, validate, test.
+        splits: table -> a split of its own, in place of `split`.
+        key: the column that identifies an entity in every table that has it: all examples of one entity are on one
+            side of every split. It is no input unless `inputs` names it.
         preprocess: how inputs are prepared.
         augment: a list of changes of training rows, applied in this order: each a name, `{name: settings}`, a class or
             `TheAugmentation.with_(…)`.
         match: of tables of their own for each task: smaller ones get more training rows until they have this share of
             the largest table's, in (0, 1]; true: 1. Copies are made by those augmentations that make copies; without
             any, rows are repeated.
+        resample: training rows of rare classes or labels more often: `oversample`, `undersample`, `ml_ros`, `smote`, or
+            one of these with its settings. What tasks and preprocessing learn is learnt before it.
     """
 
     path: str | dict[str, str] | None = None
@@ -39,9 +44,12 @@ class DataSettings:
     ignore: tuple[str, ...] = ()
     kinds: dict[str, str] = field(default_factory=dict)
     split: SplitSettings = field(default_factory=SplitSettings)
+    splits: dict[str, SplitSettings] = field(default_factory=dict)
+    key: str | None = None
     preprocess: PreprocessSettings = field(default_factory=PreprocessSettings)
     augment: Any = ()
     match: bool | float = False
+    resample: str | dict[str, dict[str, Any] | None] | None = None
 
     def __post_init__(self) -> None:
         if self.inputs is not None and not self.inputs:
@@ -51,6 +59,13 @@ class DataSettings:
         object.__setattr__(self, "augment", read_augmentations(self.augment))
         if not (isinstance(self.match, bool) or 0 < self.match <= 1):
             raise ValueError(f"match={self.match}: true, or a share of the largest table's rows in (0, 1], is wanted")
+
+    @property
+    def splitting_columns(self) -> frozenset[str]:
+        """The columns that say which rows belong together or on which side, in any table."""
+        of = (self.split, *self.splits.values())
+        found = {column for one in of for column in (one.by_group, one.by_time, one.column)}
+        return frozenset(column for column in (*found, self.key) if column is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +116,7 @@ class Experiment:
             for other in task.after:
                 if other not in names:
                     raise ConfigError(f"task {task.name!r} waits for {other!r}; {nearest(other, names)}")
+        make_resampler(self.data.resample, self.tasks)  # what is wrong is said at once
         check_balancer(self.train, self.balancer.constructor)
         self._check_preference()
 

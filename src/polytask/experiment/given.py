@@ -1,7 +1,7 @@
 """What comes before a Run, and may serve several: the tables, their inputs, splits, preprocessing and lint."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,17 @@ import pandas as pd
 from polytask.data import (
     Finding,
     Preprocessor,
+    Select,
+    Selected,
     Split,
     Table,
+    choose_features,
     default_inputs,
     lint,
     lint_across,
     located,
     make_splits,
+    score_features,
 )
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment.choices import DataSettings, Experiment
@@ -89,30 +93,70 @@ def make_given(experiment: Experiment, sources: Mapping[str, Source]) -> Given:
     Raises:
         SchemaError: a column is missing or cannot be what it should be.
     """
-    inputs = input_columns(experiment.data, sources)
-    splits = make_splits({name: (s.table, s.tasks) for name, s in sources.items()}, experiment.data.split)
+    settings = experiment.data
+    inputs = input_columns(settings, sources)
+    tables = {name: (s.table, s.tasks) for name, s in sources.items()}
+    splits = make_splits(tables, settings.split, key=settings.key, own=settings.splits)
     return Given(
         splits=splits,
-        findings=look_over(sources, splits, inputs),
-        preprocessor=fit_preprocessor(experiment.data, sources, splits, inputs),
+        findings=look_over(sources, splits, inputs, settings.key),
+        preprocessor=fit_preprocessor(settings, sources, splits, inputs),
     )
 
 
-def look_over(sources: Mapping[str, Source], splits: Mapping[str, Split], inputs: Sequence[str]) -> list[Finding]:
+def look_over(
+    sources: Mapping[str, Source], splits: Mapping[str, Split], inputs: Sequence[str], key: str | None = None
+) -> list[Finding]:
     """What the lint finds in each table, and between them."""
     own = inputs_by_table(inputs, sources)
     findings = [f for name, s in sources.items() for f in lint(s.table, s.tasks, splits[name], own[name])]
     if len(sources) > 1:
-        findings += lint_across({name: located(s.table, own[name]) for name, s in sources.items()}, splits)
+        tables = {name: located(s.table, s.table.columns) for name, s in sources.items()}
+        findings += lint_across(tables, splits, own, tasks={n: s.tasks for n, s in sources.items()}, key=key)
     return findings
 
 
 def fit_preprocessor(
-    settings: DataSettings, sources: Mapping[str, Source], splits: Mapping[str, Split], inputs: Sequence[str]
+    settings: DataSettings,
+    sources: Mapping[str, Source],
+    splits: Mapping[str, Split],
+    inputs: Sequence[str],
+    tasks: Sequence[str] | None = None,
 ) -> Preprocessor:
-    """The preprocessing of these inputs, fitted on the training rows of all tables."""
+    """The preprocessing of these inputs, fitted on the training rows of all tables.
+
+    Args:
+        settings: of the data.
+        sources: the tables.
+        splits: of each.
+        inputs: columns that may be read.
+        tasks: names of those that say which columns are worth it, where columns are selected; all where not given.
+    """
+    dropped: tuple[str, ...] = ()
+    if settings.preprocess.select is not None:
+        found = selected(settings.preprocess.select, sources, splits, inputs, tasks)
+        inputs, dropped = found.kept, found.dropped
     training, rows = _training_rows(sources, splits, list(inputs))
-    return Preprocessor.fit(training, inputs, rows, settings.preprocess)
+    return replace(Preprocessor.fit(training, inputs, rows, settings.preprocess), unselected=dropped)
+
+
+def selected(
+    settings: Select,
+    sources: Mapping[str, Source],
+    splits: Mapping[str, Split],
+    inputs: Sequence[str],
+    tasks: Sequence[str] | None = None,
+) -> Selected:
+    """The columns that are worth it, by the training rows of all tables; see `fit_preprocessor`.
+
+    Raises:
+        ConfigError: nothing to select by.
+    """
+    by_task: dict[str, dict[str, float]] = {}
+    for name, source in sources.items():
+        asked = [task for task in source.tasks if tasks is None or task.name in tasks]
+        by_task |= score_features(source.table, asked, splits[name].rows("train"), inputs, settings)
+    return choose_features(by_task, inputs, settings)
 
 
 def inputs_by_table(inputs: Sequence[str], sources: Mapping[str, Source]) -> dict[str, list[str]]:
@@ -135,7 +179,7 @@ def input_columns(settings: DataSettings, sources: Mapping[str, Source]) -> list
     check_columns("inputs", settings.inputs or (), {name: source.table for name, source in sources.items()})
     for name, source in sources.items():
         known = source.table.columns
-        ignore = [column for column in settings.ignore if column in known]
+        ignore = [column for column in (*settings.ignore, *settings.splitting_columns) if column in known]
         if settings.inputs is None:
             here = default_inputs(source.table, tasks, ignore, settings.split)
         else:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from polytask.balance import BALANCERS
 from polytask.config import constructors, plain
+from polytask.data import SELECTABLE
 from polytask.experiment.choices import Experiment
 from polytask.experiment.given import ALL, Source
 from polytask.experiment.more_rows import notices, plan
@@ -31,6 +32,12 @@ def tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Sourc
         dropped, rows = counts["dropped"], sources[name].table.num_rows
         if dropped:
             say(f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there")
+    key = experiment.data.key
+    if key is not None:
+        have = [name for name, source in sources.items() if key in source.table.columns]
+        where = f" over {len(have)} tables" if len(have) > 1 else ""
+        without = f"; without it: {_listed([name for name in sources if name not in have])}"
+        say(f"all rows of one {key!r} are on one side{where}" + without * (len(have) < len(sources)))
     say("tasks: " + "; ".join(_task(task, prepared) for task in prepared.blueprint.tasks))
     apart = _apart(experiment, sources)
     planned = plan(experiment, list(prepared.preprocessor.columns), prepared.splits, sources)
@@ -56,6 +63,12 @@ def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, S
     constant = prepared.preprocessor.constant
     if constant:
         yield f"left out, constant in training: {_listed(constant)}"
+    unselected = prepared.preprocessor.unselected
+    if unselected:
+        others = [name for name, kind in prepared.preprocessor.columns.items() if kind not in SELECTABLE]
+        unjudged = f"; kept as they cannot be judged: {_listed(others)}" if others else ""
+        number = len(prepared.preprocessor.prepared)
+        yield f"selected {number} input columns, left out {len(unselected)}: {_listed(unselected)}{unjudged}"
     columns = [column for source in sources.values() for column in source.table.schema.columns]
     unread = {c.name: c.kind for c in columns if c.kind in ("id", "other")}
     shown = [f"{name}: {kind}" for name, kind in unread.items() if name not in experiment.data.ignore]

@@ -1,11 +1,12 @@
 """From tables to tensors: splits, targets, inputs and blueprint, made once, written into the Run, read from there."""
 
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -23,14 +24,16 @@ from polytask.data import (
     batch_augmentations,
     encode_targets,
     fit_task,
+    make_resampler,
 )
 from polytask.encoders import ENCODERS, default_encoder
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
 from polytask.experiment.given import Given, Source, make_given
 from polytask.experiment.more_rows import more_rows, plan
+from polytask.experiment.resampled import resampled
 from polytask.feature import InputSpec
-from polytask.model import Blueprint
+from polytask.model import Blueprint, seed_of
 from polytask.runs import RunFolder, explained
 from polytask.tasks import Fitted
 from polytask.train import TrainingData, optimizer_class
@@ -132,20 +135,31 @@ def read_prepared(folder: RunFolder) -> Prepared:
 
 
 def encode(
-    experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], device: torch.device
+    experiment: Experiment,
+    prepared: Prepared,
+    sources: Mapping[str, Source],
+    device: torch.device,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> TrainingData:
-    """Training and validation rows as tensors on the device; those of training are augmented if asked for."""
+    """Training and validation rows as tensors on the device; those of training resampled and augmented if asked for."""
     parts: dict[str, dict[str, TensorTable]] = {"train": {}, "validation": {}}
-    fitted = prepared.blueprint.fitted
-    planned = plan(experiment, list(prepared.preprocessor.columns), prepared.splits, sources)
+    fitted, preprocessor = prepared.blueprint.fitted, prepared.preprocessor
+    resampler = make_resampler(experiment.data.resample, experiment.tasks)
+    planned = plan(experiment, list(preprocessor.columns), prepared.splits, sources)
     for part, tables in parts.items():
         for name, source in sources.items():
             table, rows = source.table, prepared.splits[name].rows(part)
             if part == "train":
                 table, rows = more_rows(experiment, name, source, planned[name])
-            targets = encode_targets(table, source.tasks, fitted, rows)
-            absent = prepared.preprocessor.lacking(table)
-            inputs = prepared.preprocessor.transform(table, rows, absent=absent)
+            if part == "train" and resampler is not None:
+                generator = np.random.default_rng(seed_of(experiment.seed, "resample", name))
+                own = replace(source, table=table)
+                inputs, targets = resampled(
+                    own, rows, resampler, generator, preprocessor=preprocessor, fitted=fitted, say=say
+                )
+            else:
+                targets = encode_targets(table, source.tasks, fitted, rows)
+                inputs = preprocessor.transform(table, rows, absent=preprocessor.lacking(table))
             tables[name] = TensorTable(inputs, targets, device)
     tasks = {task.name: task for task in prepared.blueprint.tasks}
     training: dict[str, Examples] = {**parts["train"]}
@@ -198,8 +212,12 @@ def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
         keys.append("gorishniy2022")
     if experiment.sharing.settings.get("distance") == "trace":
         keys.append("yang2017")
-    if data.split.stratify and not (data.split.by_time or data.split.column):
+    splits = (data.split, *data.splits.values())
+    if any(s.stratify and not (s.by_time or s.column or s.largest_first) for s in splits):
         keys.append("sechidis2011")
+    resampler = make_resampler(data.resample, experiment.tasks)
+    if resampler is not None and resampler.paper is not None:
+        keys.append(resampler.paper)
     return list(dict.fromkeys(keys))
 
 

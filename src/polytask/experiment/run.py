@@ -133,7 +133,7 @@ def _train(
     began = time.time()
     with own_state(settings.threads):
         torch.manual_seed(seed_of(experiment.seed, "training"))
-        data = encode(experiment, prepared, sources, device)
+        data = encode(experiment, prepared, sources, device, say)
         session = _session(experiment, prepared, data, device, processes)
         several = {"processes": processes.size} if processes.size > 1 else {}
         processes.by_first(lambda: record_environment(folder, environment(device) | several, say))

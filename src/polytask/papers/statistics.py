@@ -2,6 +2,25 @@
 
 #: Key -> BibTeX entry.
 PAPERS: dict[str, str] = {
+    "charte2015": """@article{charte2015,
+  author  = {Charte, Francisco and Rivera, Antonio J. and del Jesus, Mar{\\'i}a J. and Herrera, Francisco},
+  title   = {Addressing Imbalance in Multilabel Classification: Measures and Random Resampling Algorithms},
+  journal = {Neurocomputing},
+  volume  = {163},
+  pages   = {3--16},
+  year    = {2015},
+  doi     = {10.1016/j.neucom.2014.08.091}
+}""",
+    "chawla2002": """@article{chawla2002,
+  author        = {Chawla, Nitesh V. and Bowyer, Kevin W. and Hall, Lawrence O. and Kegelmeyer, W. Philip},
+  title         = {{SMOTE}: Synthetic Minority Over-sampling Technique},
+  journal       = {Journal of Artificial Intelligence Research},
+  volume        = {16},
+  pages         = {321--357},
+  year          = {2002},
+  eprint        = {1106.1813},
+  archivePrefix = {arXiv}
+}""",
     "delong1988": """@article{delong1988,
   author  = {DeLong, Elizabeth R. and DeLong, David M. and Clarke-Pearson, Daniel L.},
   title   = {Comparing the Areas Under Two or More Correlated Receiver Operating Characteristic Curves: A

@@ -27,6 +27,7 @@ def data_section(source: Source) -> Section:
         )
         blocks.append(Table("Rows by part", ("table", *parts), rows, frozenset(range(1, len(parts) + 1))))
     blocks += [_labels(source), *_columns(source.schema)]
+    blocks += _redundant(source.results.get("redundant") or ())
     blocks.append(_lint(source.results["lint"]))
     return Section("data", "Data", tuple(blocks))
 
@@ -74,6 +75,25 @@ def _columns(schema: Mapping[str, Mapping[str, Any]]) -> list[Block]:
         listed = Table(f"Columns of {_table_name(name)}", headings, rows, frozenset({2, 3}))
         blocks.append(Folded(f"The columns of {_table_name(name)}", (listed, *more)))
     return blocks
+
+
+def _redundant(pairs: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Tasks that single-task models predict alike; nothing where there are none."""
+    if not pairs:
+        return []
+    rows = tuple(
+        (
+            Cell(str(pair["tasks"][0])),
+            Cell(str(pair["tasks"][1])),
+            Cell(str(pair["measure"])),
+            Cell(f"{pair['value']:.3f}", pair["value"]),
+            Cell(count(pair["rows"]), pair["rows"]),
+        )
+        for pair in pairs[:MOST_ROWS]
+    )
+    said = "Single-task models predict these tasks alike on validation rows: merge them, or drop one."
+    headings = ("task", "and", "measure", "value", "common rows")
+    return [Paragraph(said), Table("Redundant tasks", headings, rows, frozenset({3, 4}))]
 
 
 def _lint(findings: Sequence[Mapping[str, Any]]) -> Block:

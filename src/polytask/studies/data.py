@@ -82,7 +82,10 @@ class StudyData:
             tables = self._permuted(view.task or "", split, experiment.seed)
         elif view.kind == "alone":
             tables, splits = self._alone(view.task or "", split)
-        preprocessor = self._preprocessor(experiment, split, tables if view.kind == "pooled" else None, splits)
+        pooled = tables if view.kind == "pooled" else None
+        preprocessor = self._preprocessor(
+            experiment, split, pooled, splits, view.task if view.kind == "alone" else None
+        )
         names = {task.name for task in experiment.tasks}
         findings = [f for f in self.findings if f.task is None or f.task in names]
         data = tables.get(ALL, tables)
@@ -138,15 +141,25 @@ class StudyData:
         return {ALL: Table(pd.concat(frames, ignore_index=True), kinds=kinds)}, {ALL: Split(parts)}
 
     def _preprocessor(
-        self, experiment: Experiment, split: int, pooled: Mapping[str, Table] | None, splits: Mapping[str, Split]
+        self,
+        experiment: Experiment,
+        split: int,
+        pooled: Mapping[str, Table] | None,
+        splits: Mapping[str, Split],
+        alone: str | None,
     ) -> Preprocessor:
-        """Fitted on the study's training rows, whichever of them the Run trains on; once for all Runs alike."""
+        """Fitted on the study's training rows, whichever of them the Run trains on; once for all Runs alike.
+
+        Where columns are selected, a net for one task has those that say most of this task.
+        """
         settings = experiment.data
-        key = (split, settings.inputs, json.dumps(plain(settings.preprocess), sort_keys=True), pooled is not None)
+        tasks = [alone] if alone is not None and settings.preprocess.select is not None else None
+        prepared = json.dumps(plain(settings.preprocess), sort_keys=True)
+        key = (split, settings.inputs, prepared, pooled is not None, alone if tasks else None)
         if key not in self._preprocessors:
             sources = self.sources if pooled is None else {ALL: Source(pooled[ALL], experiment.tasks)}
             of = self.splits[split] if pooled is None else splits
-            self._preprocessors[key] = fit_preprocessor(settings, sources, of, list(settings.inputs or ()))
+            self._preprocessors[key] = fit_preprocessor(settings, sources, of, list(settings.inputs or ()), tasks)
         return self._preprocessors[key]
 
 
@@ -168,5 +181,5 @@ def pooled_experiment(experiment: Experiment, tasks: Sequence[Task], tables: Map
     taken = [*(experiment.data.inputs or ())]
     of_task = unused("task", taken)
     target = unused("target", [*taken, of_task])
-    data = replace(experiment.data, inputs=(*taken, of_task))
+    data = replace(experiment.data, inputs=(*taken, of_task), resample=None)
     return replace(experiment, tasks=(replace(first, column=target),), data=data)

@@ -9,6 +9,7 @@ from typing import Any
 
 from polytask.balance import BALANCERS
 from polytask.config import Choice, as_choice, build, plain
+from polytask.data import restricted
 from polytask.encoders import ENCODERS
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment import Experiment, Source, input_columns, without_path
@@ -172,10 +173,12 @@ def twin_of(experiment: Experiment, task: Task, data: StudyData) -> Experiment:
     largest = max(len(part.rows("train")) for part in data.splits[0].values())
     train = experiment.train
     stopping = replace(train.early_stopping, by="mean", per_task=False)
+    resampled = restricted(experiment.data.resample, experiment.tasks, [own.name])
     alone = experiment.sharing.constructor.encoder_alone(experiment.sharing.settings, task.name)
     return replace(
         experiment,
         tasks=(replace(own, after=()),),
+        data=replace(experiment.data, resample=resampled),
         encoder=experiment.encoder if alone is None else as_choice(alone, ENCODERS, "encoder"),
         sharing=Choice(SHARINGS["hard"]),
         regularizers=(),

@@ -18,6 +18,7 @@ from polytask.studies.data import StudyData
 from polytask.studies.evidence import Evidence
 from polytask.studies.judge import Judge
 from polytask.studies.plan import CANDIDATE, TWINS
+from polytask.studies.redundancy import redundant_predictions
 from polytask.studies.sentences import advice, headline, headline_of_mean, sentence, warnings, with_mean
 from polytask.studies.settings import StudySettings
 from polytask.studies.statistics import screen
@@ -85,11 +86,18 @@ def results_of(found: Findings) -> dict[str, Any]:
         "warnings": _warnings(found, arms),
         "runs": costs.runs(),
         "cost": costs.total(),
+        "redundant": _redundant(found),
         "lint": [finding.to_dict() for finding in found.data.findings],
         "environment": found.folder.read_json("environment.json"),
     }
     plain: dict[str, Any] = finite(json.loads(json.dumps(values, default=_plain)))
     return plain
+
+
+def _redundant(found: Findings) -> list[dict[str, Any]]:
+    """Tasks that the twins predict alike, on validation rows."""
+    twins = [job for job in found.conducted.main if job.unit.arm == found.twins]
+    return redundant_predictions(found.folder, twins, found.data.tasks)
 
 
 def _plain(value: Any) -> Any:

@@ -194,7 +194,7 @@ class _Session:
             opened=opened,
             jobs=self.workers,
             title=self.title,
-            by_time=setup.experiment.data.split.by_time is not None,
+            by_time=setup.is_by_time,
         )
         folder.write("citations.bib", citations(folder, conducted, setup.settings.num_splits))
         finish(folder, results_of(found), folder.read_json("study.json"))

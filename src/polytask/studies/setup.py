@@ -63,7 +63,15 @@ class Setup:
     @property
     def group(self) -> str | None:
         """The column whose groups of test rows belong together."""
-        return self.settings.group or self.experiment.data.split.by_group
+        data = self.experiment.data
+        has_key = all(data.key in source.table.columns for source in self.sources.values())
+        return self.settings.group or data.split.by_group or (data.key if has_key else None)
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether the test rows of some table are the latest ones."""
+        data = self.experiment.data
+        return any(split.by_time is not None for split in (data.split, *data.splits.values()))
 
     def splits(self) -> list[dict[str, Split]]:
         """The divisions of the rows.
@@ -73,13 +81,19 @@ class Setup:
             ConfigError: repeated splits of rows that a column or time divides, or no test rows.
         """
         tables = {name: (s.table, s.tasks) for name, s in self.sources.items()}
-        split, number = self.experiment.data.split, self.settings.num_splits
+        data, number = self.experiment.data, self.settings.num_splits
         if self.settings.num_folds is not None:
-            return make_folds(tables, split, self.settings.num_folds)
-        if number > 1 and (split.column or split.by_time):
-            how = f"column {split.column!r}" if split.column else f"time ({split.by_time!r})"
-            raise ConfigError(f"study.resplits: the rows are divided by {how}, in one way only; leave resplits out")
-        found = [make_splits(tables, replace(split, seed=split.seed + k)) for k in range(number)]
+            return make_folds(tables, data.split, self.settings.num_folds, key=data.key, own=data.splits)
+        for split in (data.split, *data.splits.values()):
+            if number > 1 and (split.column or split.by_time or split.largest_first):
+                how = f"column {split.column!r}" if split.column else f"time ({split.by_time!r})"
+                how = f"the size of groups ({split.by_group!r})" if split.largest_first else how
+                raise ConfigError(f"study.resplits: the rows are divided by {how}, in one way only; leave resplits out")
+        found = []
+        for k in range(number):
+            own = {name: replace(split, seed=split.seed + k) for name, split in data.splits.items()}
+            split = replace(data.split, seed=data.split.seed + k)
+            found.append(make_splits(tables, split, key=data.key, own=own))
         for name, of_table in found[0].items():
             if not len(of_table.rows("test")):
                 raise ConfigError(
@@ -91,9 +105,10 @@ class Setup:
     def data(self, splits: Sequence[dict[str, Split]], findings: Sequence[Finding] | None = None) -> StudyData:
         """The rows, looked over by the lint where that was not done before."""
         tables = {name: source.table for name, source in self.sources.items()}
-        inputs = input_columns(self.experiment.data, self.sources)
-        found = look_over(self.sources, splits[0], inputs) if findings is None else list(findings)
-        return StudyData(tables, self.experiment.tasks, list(splits), found)
+        settings = self.experiment.data
+        if findings is None:
+            findings = look_over(self.sources, splits[0], input_columns(settings, self.sources), settings.key)
+        return StudyData(tables, self.experiment.tasks, list(splits), list(findings))
 
 
 def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, place: Place = Place()) -> Setup:
