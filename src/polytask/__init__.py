@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _P
     from polytask import balance, encoders, regularizers, sharing, studies, tasks
     from polytask.balance import Engine
     from polytask.catalogue import cite
-    from polytask.data import SplitSettings, Table, read
+    from polytask.data import SplitSettings, Table, WindowSettings, merge, read, windows
     from polytask.experiment import Experiment, fit
     from polytask.report import report
     from polytask.runs import Run, load
@@ -33,7 +33,10 @@ _PLACES = {
     "cite": "polytask.catalogue",
     "SplitSettings": "polytask.data",
     "Table": "polytask.data",
+    "WindowSettings": "polytask.data",
+    "merge": "polytask.data",
     "read": "polytask.data",
+    "windows": "polytask.data",
     "Experiment": "polytask.experiment",
     "fit": "polytask.experiment",
     "Run": "polytask.runs",

@@ -1,6 +1,6 @@
 """Types and values in plain words, for the sentences of errors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -27,6 +27,16 @@ def shown(value: Any, most: int = 80) -> str:
     """The value as Python writes it, cut short where it is long."""
     text = repr(value)
     return text if len(text) <= most else f"{text[: most - 2]} …"
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names in a row, the first few of many.
+
+    Example:
+        >>> listed(["a", "b", "c"], most=2)
+        'a, b, … 1 more'
+    """
+    return ", ".join(names[:most]) + (f", … {len(names) - most} more" if len(names) > most else "")
 
 
 def wanted(kind: Any, *, many: bool = False) -> str:

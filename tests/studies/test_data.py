@@ -40,7 +40,9 @@ def two_tables(rows=120):
 
 
 def placebo(data, experiment, task, split=0):
-    return data.view(View("placebo", task), split, experiment, "")
+    sources, given = data.view(View("placebo", task), split, experiment, "")
+    tables = {name: source.table for name, source in sources.items()}
+    return tables.get("all", tables), given
 
 
 def test_a_placebo_permutes_the_partners_within_training_and_within_validation(parts, houses):
@@ -101,9 +103,9 @@ def test_a_placebo_of_several_tables_permutes_the_other_tables():
     data = made.data(made.splits())
     experiment = candidate_units(made.candidates, data)[0].experiment
     found, _ = data.view(View("placebo", "left"), 0, experiment, "")
-    pd.testing.assert_frame_equal(found["left"].frame, tables["left"])
-    assert not found["right"].frame["score"].equals(tables["right"]["score"])
-    pd.testing.assert_frame_equal(found["right"].frame[["a", "b"]], tables["right"][["a", "b"]])
+    pd.testing.assert_frame_equal(found["left"].table.frame, tables["left"])
+    assert not found["right"].table.frame["score"].equals(tables["right"]["score"])
+    pd.testing.assert_frame_equal(found["right"].table.frame[["a", "b"]], tables["right"][["a", "b"]])
 
 
 # Alone ---------------------------------------------------------------------------------------------------------------
@@ -111,8 +113,8 @@ def test_a_placebo_of_several_tables_permutes_the_other_tables():
 
 def test_alone_drops_the_rows_without_a_label(parts, houses):
     data, experiment = parts(houses)
-    table, given = data.view(View("alone", "price"), 0, experiment, "mark")
-    assert table is data.tables["all"]
+    sources, given = data.view(View("alone", "price"), 0, experiment, "mark")
+    assert sources["all"].table is data.tables["all"]
     for part in ("train", "validation", "test"):
         rows, of_all = given.splits["all"].rows(part), data.splits[0]["all"].rows(part)
         np.testing.assert_array_equal(rows, of_all[houses["price"].notna().to_numpy()[of_all]])
@@ -150,7 +152,8 @@ def test_pooled_rows_stand_under_one_another_with_the_name_of_their_task(setup):
     data = made.data(made.splits())
     first = candidate_units(made.candidates, data)[0].experiment
     experiment = pooled_experiment(first, data.tasks, data.tables)
-    table, given = data.view(View("pooled"), 0, experiment, "")
+    sources, given = data.view(View("pooled"), 0, experiment, "")
+    table = sources["all"].table
     assert [t.name for t in experiment.tasks] == [POOLED]
     assert experiment.data.inputs == ("a", "b", "area", "task")
     assert table.frame["task"].tolist() == ["left"] * 120 + ["right"] * 140

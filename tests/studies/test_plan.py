@@ -35,8 +35,9 @@ def units_of(setup, candidates, **experiment):
 
 
 def model_of(unit, data, seed=5):
-    tables, given = data.view(unit.view, 0, unit.experiment, "")
-    fitted = {t.name: fit_task(tables, t, given.splits["all"].rows("train")) for t in unit.experiment.tasks}
+    sources, given = data.view(unit.view, 0, unit.experiment, "")
+    table = sources["all"].table
+    fitted = {t.name: fit_task(table, t, given.splits["all"].rows("train")) for t in unit.experiment.tasks}
     job = Job(unit, seed)
     return make_blueprint(job.experiment, fitted, given.preprocessor.spec, [list(fitted)]).build()
 

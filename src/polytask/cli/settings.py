@@ -75,7 +75,8 @@ def _read(
         if is_yaml or not key.startswith("tasks"):
             _put(values, key.split("."), value)
     if not is_yaml:
-        data = Table.of(source, kinds=build(DataSettings, values["data"], place, ("data",)).kinds)
+        chosen = build(DataSettings, values["data"], place, ("data",))
+        data = chosen.steps.read(source, chosen.kinds)
         values["tasks"] = dict(task_entry(text, data) for text in tasks)
         if len(values["tasks"]) < len(tasks):
             raise ConfigError("two tasks have the same name; write --task another_name=column")

@@ -17,25 +17,31 @@ from polytask.data.augment import (
     with_rows,
 )
 from polytask.data.batch import WHOLE, Batch, Examples, JudgedExamples, Part, Walk
+from polytask.data.by_value import clean, tables_by_value
+from polytask.data.cells import keys_of
 from polytask.data.entities import group_keys
 from polytask.data.finding import Finding
 from polytask.data.folds import make_folds
 from polytask.data.images import ImageColumn, located
 from polytask.data.lint import lint
 from polytask.data.lint_across import lint_across
+from polytask.data.merge import merge
 from polytask.data.parts import DROPPED, Split
 from polytask.data.prepared import PreprocessSettings
 from polytask.data.preprocess import Preprocessor, default_inputs
 from polytask.data.read import read
+from polytask.data.readers import check_masks, read_mask
 from polytask.data.resample import RESAMPLERS, Resampler, make_resampler, resample, restricted
 from polytask.data.schema import KINDS, Column, Schema
 from polytask.data.select import SELECTABLE, Selected, choose_features, score_features, select_features
 from polytask.data.select_settings import Select
 from polytask.data.split import make_split, make_splits
 from polytask.data.split_settings import SplitSettings
+from polytask.data.steps import Steps, made_again
 from polytask.data.table import Table
 from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, target_cells
 from polytask.data.tensor_table import Stream, TensorTable
+from polytask.data.time_windows import SPLIT, WindowSettings, windows
 
 __all__ = [
     "AUGMENTATIONS",
@@ -43,6 +49,7 @@ __all__ = [
     "KINDS",
     "RESAMPLERS",
     "SELECTABLE",
+    "SPLIT",
     "WHOLE",
     "Along",
     "Augmentation",
@@ -64,14 +71,18 @@ __all__ = [
     "Selected",
     "Split",
     "SplitSettings",
+    "Steps",
     "Stream",
     "Table",
     "Targets",
     "TensorTable",
     "Walk",
+    "WindowSettings",
     "augment_rows",
     "batch_augmentations",
+    "check_masks",
     "choose_features",
+    "clean",
     "correlation",
     "cramers_v",
     "default_inputs",
@@ -79,22 +90,28 @@ __all__ = [
     "fit_task",
     "group_keys",
     "infer_kind_of_task",
+    "keys_of",
     "lint",
     "lint_across",
     "located",
+    "made_again",
     "make_folds",
     "make_resampler",
     "make_split",
     "make_splits",
     "matching",
+    "merge",
     "read",
     "read_augmentations",
+    "read_mask",
     "resample",
     "restricted",
     "row_augmentations",
     "score_features",
     "select_features",
+    "tables_by_value",
     "target_cells",
+    "windows",
     "with_more_rows",
     "with_rows",
 ]

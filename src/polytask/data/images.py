@@ -88,12 +88,12 @@ def located(table: Table, columns: Sequence[str]) -> Table:
     frame = table.frame[list(columns)].copy()
     for name in columns:
         if table.kind(name) == "image":
-            cells = [str((_folder(table) / c).absolute()) if isinstance(c, str) else c for c in frame[name]]
+            cells = [str((folder_of(table) / c).absolute()) if isinstance(c, str) else c for c in frame[name]]
             frame[name] = pd.Series(cells, dtype=object)
     return Table(frame, kinds={name: table.kind(name) for name in columns})
 
 
-def _folder(table: Table) -> Path:
+def folder_of(table: Table) -> Path:
     """Where relative paths start."""
     return table.source.parent if table.source and table.source.is_file() else table.source or Path()
 
@@ -101,7 +101,7 @@ def _folder(table: Table) -> Path:
 def _pixels(table: Table, name: str, rows: np.ndarray, size: tuple[int, ...] | None) -> np.ndarray:
     """The pictures of these rows, all of one size (that of training, or of the first row where None)."""
     cells = table.values(name)
-    folder = _folder(table)
+    folder = folder_of(table)
     pictures: np.ndarray | None = None
     for k, row in enumerate(rows):
         place = f"column {name!r}, row {row}"
@@ -194,4 +194,4 @@ def picture_of(table: Table, name: str, row: int) -> np.ndarray:
         SchemaError: the cell is no picture; names column and row.
         MissingExtraError: a file has to be decoded and pillow is not installed.
     """
-    return _picture(table.values(name)[row], _folder(table), f"column {name!r}, row {row}", name)
+    return _picture(table.values(name)[row], folder_of(table), f"column {name!r}, row {row}", name)

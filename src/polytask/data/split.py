@@ -1,6 +1,7 @@
 """Which rows train, which choose, which judge: made once, by one seed, for all tasks at once."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -163,15 +164,30 @@ def _settled(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> tu
     rows = labelled_rows(table, tasks, settings)
     parts = np.full(table.num_rows, DROPPED, dtype=np.int8)
     if settings.by_time:
-        parts[rows] = _by_time(table, settings.by_time, rows, settings)
+        parts[rows] = parts_by_time(table, settings.by_time, rows, settings)
         return parts, rows[:0]
     if settings.column:
-        parts[rows] = _by_column(table, settings.column, rows)
+        parts[rows] = parts_by_column(table, settings.column, rows)
         return parts, rows[:0] if VALIDATION in parts else np.flatnonzero(parts == TRAIN)
     return parts, rows
 
 
-def _by_time(table: Table, column: str, rows: np.ndarray, settings: SplitSettings) -> np.ndarray:
+def draw_groups(table: Table, settings: SplitSettings) -> np.ndarray:
+    """The parts of all rows, drawn at random by whole groups, whatever the tasks."""
+    shares = {TRAIN: 1 - settings.validation - settings.test, VALIDATION: settings.validation, TEST: settings.test}
+    shares = {part: share for part, share in shares.items() if share > 0}
+    rows = np.arange(table.num_rows)
+    draw = Draw(table, (), rows, replace(settings, stratify=False), shares)
+    together = [settings.by_group] if settings.by_group else []
+    return draw_all({"": draw}, Entities({"": rows}, {"": table}, {"": together}))[""]
+
+
+def parts_by_time(table: Table, column: str, rows: np.ndarray, settings: SplitSettings) -> np.ndarray:
+    """The parts of these rows: the earliest train, the next validate, the last test.
+
+    Raises:
+        SchemaError: a row without a time, or a column without an order.
+    """
     present = table.mask(column)[rows]
     if not present.all():
         raise SchemaError(
@@ -193,7 +209,12 @@ def _by_time(table: Table, column: str, rows: np.ndarray, settings: SplitSetting
     return np.where(ranks < borders[0], TRAIN, np.where(ranks < last, VALIDATION, TEST))
 
 
-def _by_column(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
+def parts_by_column(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
+    """The parts of these rows, as a column says them.
+
+    Raises:
+        SchemaError: a row for which it says none, or another word.
+    """
     keys, present = keys_of(table, column)
     if not present[rows].all():
         missing = rows[~present[rows]]

@@ -26,6 +26,9 @@ class Table:
         frame: the cells; it is not changed.
         kinds: column name -> kind, where `infer_kind` would choose another one.
         source: the file it was read from; relative paths of pictures start at its folder.
+        origin: how it is made again of files, where reading `source` alone would not do (see `Steps`); plain JSON.
+        notes: sentences that say what was left out on the way here.
+        value: where the table holds the rows of one value of a column, that value.
 
     Raises:
         SchemaError: no rows, no columns, a name that stands twice or is no string, an unknown kind or column
@@ -38,9 +41,17 @@ class Table:
     """
 
     def __init__(
-        self, frame: pd.DataFrame, *, kinds: Mapping[str, str] | None = None, source: Path | None = None
+        self,
+        frame: pd.DataFrame,
+        *,
+        kinds: Mapping[str, str] | None = None,
+        source: Path | None = None,
+        origin: Mapping[str, Any] | None = None,
+        notes: Sequence[str] = (),
+        value: str | None = None,
     ) -> None:
         self.source = source
+        self.origin, self.notes, self.value = origin, tuple(notes), value
         _check_frame(frame, f"{source}: " if source else "")
         self.frame = without_arrow_types(frame.reset_index(drop=True))
         self.columns: tuple[str, ...] = tuple(frame.columns)
@@ -54,13 +65,13 @@ class Table:
 
     @classmethod
     def of(cls, data: Any, *, kinds: Mapping[str, str] | None = None) -> "Table":
-        """A Table from whatever holds one: a Table, a DataFrame, an Arrow table, a path.
+        """A Table from whatever holds one: a Table, a DataFrame, an Arrow table, a `datasets.Dataset`, a path.
 
         Raises:
             SchemaError: it holds none, or see `Table` and `read`.
         """
         if isinstance(data, Table):
-            return data if not kinds else cls(data.frame, kinds={**data.overrides, **kinds}, source=data.source)
+            return data.with_kinds(kinds) if kinds else data
         if isinstance(data, pd.DataFrame):
             return cls(data, kinds=kinds)
         if isinstance(data, pa.Table):
@@ -69,6 +80,11 @@ class Table:
             from polytask.data.read import read  # read makes Tables, so it stands above this file
 
             return read(data, kinds=kinds)
+        from polytask.data.readers import frame_of_dataset, is_dataset
+
+        if is_dataset(data):
+            frame, found = frame_of_dataset(data)
+            return cls(frame, kinds={**found, **(kinds or {})})
         raise SchemaError(
             f"a table is a path, a pandas DataFrame, a pyarrow Table or a polytask Table, got {type(data).__name__}"
         )
@@ -120,7 +136,28 @@ class Table:
     def take(self, rows: np.ndarray) -> "Table":
         """These rows (positions, or true/false for each), with the kinds of the whole table."""
         kinds = {name: self.kind(name) for name in self.columns}
-        return Table(self.frame.iloc[rows], kinds=kinds, source=self.source)
+        return Table(self.frame.iloc[rows], kinds=kinds, source=self.source, notes=self.notes)
+
+    def with_kinds(self, kinds: Mapping[str, str]) -> "Table":
+        """The same cells, with other kinds of some columns."""
+        return self._like({**self.overrides, **kinds})
+
+    def with_origin(self, origin: Mapping[str, Any]) -> "Table":
+        """The same table, which says how it is made again."""
+        found = self._like(self.overrides)
+        found.origin = origin
+        return found
+
+    def with_notes(self, *notes: str) -> "Table":
+        """The same table, with more to say."""
+        found = self._like(self.overrides)
+        found.notes = (*self.notes, *notes)
+        return found
+
+    def _like(self, kinds: Mapping[str, str]) -> "Table":
+        return Table(
+            self.frame, kinds=kinds, source=self.source, origin=self.origin, notes=self.notes, value=self.value
+        )
 
     def with_missing(self, columns: Sequence[str], kinds: Mapping[str, str]) -> "Table":
         """The same rows with these columns besides, missing everywhere."""

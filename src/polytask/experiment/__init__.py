@@ -2,10 +2,9 @@
 
 from polytask.experiment.arguments import experiment_from, fit, with_path
 from polytask.experiment.choices import CATALOGUES, DataSettings, Experiment
+from polytask.experiment.derived import as_trained
 from polytask.experiment.given import (
-    ALL,
     Given,
-    Source,
     fit_preprocessor,
     input_columns,
     load_sources,
@@ -16,6 +15,7 @@ from polytask.experiment.notices import Say, tell, to_stderr
 from polytask.experiment.prepare import absolute, make_blueprint, read_splits, split_bytes
 from polytask.experiment.resume import first_difference, without_path
 from polytask.experiment.run import run
+from polytask.experiment.sources import ALL, Source
 
 __all__ = [
     "ALL",
@@ -26,6 +26,7 @@ __all__ = [
     "Say",
     "Source",
     "absolute",
+    "as_trained",
     "experiment_from",
     "first_difference",
     "fit",

@@ -2,11 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from polytask.balance import BALANCERS, Balancer, Engine
 from polytask.config import Choice, Source, as_choice, build, name_of, plain, written
-from polytask.data import PreprocessSettings, SplitSettings, make_resampler, read_augmentations
+from polytask.data import (
+    PreprocessSettings,
+    SplitSettings,
+    Steps,
+    WindowSettings,
+    make_resampler,
+    read_augmentations,
+)
 from polytask.encoders import ENCODERS, Encoder
 from polytask.errors import ConfigError, nearest
 from polytask.model import read_regularizers, written_tasks
@@ -37,6 +44,17 @@ class DataSettings:
             any, rows are repeated.
         resample: training rows of rare classes or labels more often: `oversample`, `undersample`, `ml_ros`, `smote`, or
             one of these with its settings. What tasks and preprocessing learn is learnt before it.
+        format: of the files, where their paths do not say it: image_folder, coco, voc, masks, conll, npz, ….
+        columns: of conll: the columns' names; of npz: the arrays to read.
+        merge: a column that every table of `path` (or of the data given) has: rows of one key in several tables become
+            one row, with the columns of all of them; the tables' names are no tasks.
+        on_contradiction: of `merge`: what comes of two different cells of one key and column: error, or missing.
+        windows: a time series is cut into windows, which are the rows: their input is `history`, their targets vectors
+            called as the series. `split` then says the parts of the series' rows, a window is of that of its target.
+        by: a column: the rows of each of its values are a table of their own, and every task is made once a value, as
+            `<task>-<value>`; the column itself is no input.
+        fewest_rows: of `by`: values with fewer labelled rows are left out, and said; not given: a value with too few
+            for the split is refused.
     """
 
     path: str | dict[str, str] | None = None
@@ -50,6 +68,13 @@ class DataSettings:
     augment: Any = ()
     match: bool | float = False
     resample: str | dict[str, dict[str, Any] | None] | None = None
+    format: str | None = None
+    columns: tuple[str, ...] = ()
+    merge: str | None = None
+    on_contradiction: Literal["error", "missing"] = "error"
+    windows: WindowSettings | None = None
+    by: str | None = None
+    fewest_rows: int | None = None
 
     def __post_init__(self) -> None:
         if self.inputs is not None and not self.inputs:
@@ -59,6 +84,43 @@ class DataSettings:
         object.__setattr__(self, "augment", read_augmentations(self.augment))
         if not (isinstance(self.match, bool) or 0 < self.match <= 1):
             raise ValueError(f"match={self.match}: true, or a share of the largest table's rows in (0, 1], is wanted")
+        if self.by is not None and self.windows is not None and self.windows.per_series:
+            raise ValueError("by and windows.per_series exclude each other: each parts the rows into tables")
+        to_come = set(self.inputs or ()) & set(self.windows.series if self.windows else ())
+        if to_come:
+            raise ValueError(
+                f"inputs names {min(to_come)!r}, which holds the values to come of windows; name 'history'"
+            )
+        if self.on_contradiction != "error" and self.merge is None:
+            raise ValueError("on_contradiction has no effect without merge")
+        self._check_by()
+
+    def _check_by(self) -> None:
+        if self.fewest_rows is not None and self.by is None:
+            raise ValueError("fewest_rows has no effect without by")
+        if self.fewest_rows is not None and self.fewest_rows < 1:
+            raise ValueError(f"fewest_rows={self.fewest_rows}: a number of rows from 1 is wanted")
+        if self.by is None:
+            return
+        split = {"split.by_group": self.split.by_group, "split.by_time": self.split.by_time}
+        named = {**split, "split.column": self.split.column}
+        used = [name for name, column in named.items() if column == self.by and self.windows is None]
+        used += ["ignore"] * (self.by in self.ignore) + ["inputs"] * (self.by in (self.inputs or ()))
+        if used:
+            raise ValueError(f"{used[0]} names {self.by!r}, the column of by, which no table has any more; take it out")
+
+    @property
+    def steps(self) -> Steps:
+        """What is done to the tables before their rows are split."""
+        return Steps(
+            format=self.format,
+            columns=self.columns,
+            merge=self.merge,
+            on_contradiction=self.on_contradiction,
+            windows=self.windows,
+            split=SplitSettings() if self.windows is None else self.split,
+            by=self.by,
+        )
 
     @property
     def splitting_columns(self) -> frozenset[str]:

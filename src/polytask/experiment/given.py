@@ -24,18 +24,8 @@ from polytask.data import (
 )
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment.choices import DataSettings, Experiment
-from polytask.tasks import Task
-
-#: The name of the one table that all tasks have in common.
-ALL = "all"
-
-
-@dataclass(frozen=True)
-class Source:
-    """One table and the tasks whose rows it holds."""
-
-    table: Table
-    tasks: tuple[Task, ...]
+from polytask.experiment.derived import derived_sources
+from polytask.experiment.sources import ALL, Source
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,7 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
 
     Args:
         experiment: names the tasks, and the path where no data are given.
-        data: one table for all tasks, or `{task: table}`; in any form that `Table.of` reads.
+        data: one table for all tasks, or `{task: table}`; in any form that `Table.of` reads; or Sources as they are.
 
     Raises:
         ConfigError: no data, or tables for other tasks than the experiment's.
@@ -70,8 +60,12 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
     found = settings.path if data is None else data
     if found is None:
         raise ConfigError("there are no data: give a table, or data.path")
+    if isinstance(found, Mapping) and all(isinstance(one, Source) for one in found.values()):
+        return dict(found)
+    if settings.steps.is_any:
+        return derived_sources(experiment, found)
     if not isinstance(found, Mapping):
-        return {ALL: Source(Table.of(found, kinds=settings.kinds), experiment.tasks)}
+        return {ALL: Source(settings.steps.read(found, settings.kinds), experiment.tasks)}
     by_name = {task.name: task for task in experiment.tasks}
     for name in found:
         if name not in by_name:
@@ -79,7 +73,7 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
     for name in by_name:
         if name not in found:
             raise ConfigError(f"task {name!r} has no table; give one for each task, or one for all")
-    tables = {name: Table.of(found[name]) for name in by_name}
+    tables = {name: settings.steps.read(found[name], {}) for name in by_name}
     check_columns("kinds", settings.kinds, tables)
     for name, table in tables.items():
         here = {column: kind for column, kind in settings.kinds.items() if column in table.columns}

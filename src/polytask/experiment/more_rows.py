@@ -18,7 +18,7 @@ from polytask.data import (
 )
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
-from polytask.experiment.given import Source
+from polytask.experiment.sources import Source
 from polytask.model import seed_of
 
 

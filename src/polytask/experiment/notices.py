@@ -5,17 +5,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from polytask.balance import BALANCERS
 from polytask.config import constructors, plain
-from polytask.data import SELECTABLE
+from polytask.data import SELECTABLE, Finding
 from polytask.experiment.choices import Experiment
-from polytask.experiment.given import ALL, Source
 from polytask.experiment.more_rows import notices, plan
 from polytask.experiment.prepare import Prepared
+from polytask.experiment.sources import ALL, Source
 from polytask.sharing import Sharing
 from polytask.tasks import Task
 from polytask.train import optimizer_class
+from polytask.wording import listed
 
 #: Takes the sentences, one by one.
 Say = Callable[[str], None]
+#: More tables than this are counted in one sentence, more tasks than this are not all named.
+MOST = 12
+#: Of more than `MOST` findings alike, this many are said.
+FEW = 3
 
 
 def to_stderr(sentence: str) -> None:
@@ -25,27 +30,67 @@ def to_stderr(sentence: str) -> None:
 
 def tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:
     """Says how rows and columns are read, what has no effect, and what the lint found."""
-    for name, split in prepared.splits.items():
-        where = "" if name == ALL else f"{name}: "
-        counts = split.counts()
-        say(f"{where}{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test rows")
-        dropped, rows = counts["dropped"], sources[name].table.num_rows
-        if dropped:
-            say(f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there")
-    key = experiment.data.key
-    if key is not None:
-        have = [name for name, source in sources.items() if key in source.table.columns]
-        where = f" over {len(have)} tables" if len(have) > 1 else ""
-        without = f"; without it: {_listed([name for name in sources if name not in have])}"
-        say(f"all rows of one {key!r} are on one side{where}" + without * (len(have) < len(sources)))
-    say("tasks: " + "; ".join(_task(task, prepared) for task in prepared.blueprint.tasks))
+    for note in dict.fromkeys(note for source in sources.values() for note in source.table.notes):
+        say(note)
+    for sentence in (*_rows(prepared, sources), *_key(experiment, sources)):
+        say(sentence)
+    is_many = len(prepared.blueprint.tasks) > MOST
+    shown = prepared.blueprint.tasks[:MOST]
+    more = f"; … {len(prepared.blueprint.tasks) - MOST} more" if is_many else ""
+    say("tasks: " + "; ".join(_task(task, prepared) for task in shown) + more)
     apart = _apart(experiment, sources)
     planned = plan(experiment, list(prepared.preprocessor.columns), prepared.splits, sources)
     added = notices(experiment, planned)
     for sentence in (*_columns(experiment, prepared, sources), *added, *apart, *_without_effect(experiment, prepared)):
         say(sentence)
-    for finding in prepared.findings:
-        say(f"warning: {finding.text}; {finding.remedy}")
+    for sentence in warnings_of(prepared.findings):
+        say(sentence)
+
+
+def warnings_of(findings: Sequence[Finding]) -> Iterator[str]:
+    """What the lint found: of findings of one sort the first few, and how many more there are."""
+    by_code: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_code.setdefault(finding.what, []).append(finding)
+    for code, alike in by_code.items():
+        few = alike if len(alike) <= MOST else alike[:FEW]
+        yield from (f"warning: {finding.text}; {finding.remedy}" for finding in few)
+        if len(alike) > len(few):
+            yield f"warning: {len(alike) - len(few)} more like this ({code}); all are in lint.json"
+
+
+def _rows(prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
+    """The parts of every table; of many tables in one sentence."""
+    if len(prepared.splits) > MOST:
+        of_all = {name: split.counts() for name, split in prepared.splits.items()}
+        parts = ", ".join(
+            f"{sum(c[part] for c in of_all.values()):,} {part}" for part in ("train", "validation", "test")
+        )
+        fewest, name = min((c["train"], name) for name, c in of_all.items())
+        yield f"{len(of_all)} tables; rows of all: {parts}; fewest training rows: {fewest:,} ({name})"
+        dropped = sum(c["dropped"] for c in of_all.values())
+        if dropped:
+            yield f"{dropped:,} rows are left out: every target is missing there"
+        return
+    for name, split in prepared.splits.items():
+        where = "" if name == ALL else f"{name}: "
+        counts = split.counts()
+        yield (
+            f"{where}{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test rows"
+        )
+        dropped, rows = counts["dropped"], sources[name].table.num_rows
+        if dropped:
+            yield f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there"
+
+
+def _key(experiment: Experiment, sources: Mapping[str, Source]) -> Iterator[str]:
+    """Whose rows are held together, and the tables that do not say it."""
+    key = experiment.data.key
+    if key is not None:
+        have = [name for name, source in sources.items() if key in source.table.columns]
+        where = f" over {len(have)} tables" if len(have) > 1 else ""
+        without = f"; without it: {listed([name for name in sources if name not in have])}"
+        yield f"all rows of one {key!r} are on one side{where}" + without * (len(have) < len(sources))
 
 
 def _task(task: Task, prepared: Prepared) -> str:
@@ -59,21 +104,21 @@ def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, S
     kinds: dict[str, list[str]] = {}
     for name, kind in prepared.preprocessor.columns.items():
         kinds.setdefault(kind, []).append(name)
-    yield "inputs: " + "; ".join(f"{len(names)} {kind} ({_listed(names)})" for kind, names in kinds.items())
+    yield "inputs: " + "; ".join(f"{len(names)} {kind} ({listed(names)})" for kind, names in kinds.items())
     constant = prepared.preprocessor.constant
     if constant:
-        yield f"left out, constant in training: {_listed(constant)}"
+        yield f"left out, constant in training: {listed(constant)}"
     unselected = prepared.preprocessor.unselected
     if unselected:
         others = [name for name, kind in prepared.preprocessor.columns.items() if kind not in SELECTABLE]
-        unjudged = f"; kept as they cannot be judged: {_listed(others)}" if others else ""
+        unjudged = f"; kept as they cannot be judged: {listed(others)}" if others else ""
         number = len(prepared.preprocessor.prepared)
-        yield f"selected {number} input columns, left out {len(unselected)}: {_listed(unselected)}{unjudged}"
+        yield f"selected {number} input columns, left out {len(unselected)}: {listed(unselected)}{unjudged}"
     columns = [column for source in sources.values() for column in source.table.schema.columns]
     unread = {c.name: c.kind for c in columns if c.kind in ("id", "other")}
     shown = [f"{name}: {kind}" for name, kind in unread.items() if name not in experiment.data.ignore]
     if shown and experiment.data.inputs is None:
-        yield f"left out, of a kind that is no input ({_listed(shown)}); see data.kinds and data.ignore"
+        yield f"left out, of a kind that is no input ({listed(shown)}); see data.kinds and data.ignore"
 
 
 def _apart(experiment: Experiment, sources: Mapping[str, Source]) -> Iterator[str]:
@@ -106,7 +151,3 @@ def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]
         yield f"warning: balancer {balancer.__name__} has little to balance: this agenda trains one task a step"
     elif balancer.scales == "gradients" and not list(prepared.blueprint.build().shared_parameters()):
         yield f"warning: balancer {balancer.__name__} has no effect: these tasks share no parameters"
-
-
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f", … {len(names) - most} more" if len(names) > most else "")

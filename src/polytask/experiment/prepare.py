@@ -29,9 +29,11 @@ from polytask.data import (
 from polytask.encoders import ENCODERS, default_encoder
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
-from polytask.experiment.given import Given, Source, make_given
+from polytask.experiment.derived import as_trained
+from polytask.experiment.given import Given, make_given
 from polytask.experiment.more_rows import more_rows, plan
 from polytask.experiment.resampled import resampled
+from polytask.experiment.sources import Source
 from polytask.feature import InputSpec
 from polytask.model import Blueprint, seed_of
 from polytask.runs import RunFolder, explained
@@ -65,14 +67,15 @@ def prepare(
         SchemaError: a column is missing or cannot be what it should be.
         ConfigError: settings that do not fit the data.
     """
-    made = given or make_given(experiment, sources)
+    trained = as_trained(experiment, sources)
+    made = given or make_given(trained, sources)
     splits, preprocessor = made.splits, made.preprocessor
     fitted = {
         task.name: fit_task(source.table, task, splits[name].rows("train"))
         for name, source in sources.items()
         for task in source.tasks
     }
-    blueprint = make_blueprint(experiment, fitted, preprocessor.spec, _tasks_of(sources))
+    blueprint = make_blueprint(trained, fitted, preprocessor.spec, _tasks_of(sources))
     plan(experiment, list(preprocessor.columns), splits, sources)
     for source in sources.values():
         _augmentations(experiment, preprocessor, source)
@@ -83,7 +86,7 @@ def prepare(
         (folder / "preprocessing").mkdir(exist_ok=True)
         preprocessor.save(folder / "preprocessing")
     folder.write_json("lint.json", [finding.to_dict() for finding in made.findings])
-    folder.write("citations.bib", papers.bibtex(_cited(experiment, blueprint)))
+    folder.write("citations.bib", papers.bibtex(_cited(trained, blueprint)))
     folder.write_json("model.json", blueprint.to_json())
 
 
@@ -144,7 +147,7 @@ def encode(
     """Training and validation rows as tensors on the device; those of training resampled and augmented if asked for."""
     parts: dict[str, dict[str, TensorTable]] = {"train": {}, "validation": {}}
     fitted, preprocessor = prepared.blueprint.fitted, prepared.preprocessor
-    resampler = make_resampler(experiment.data.resample, experiment.tasks)
+    resampler = make_resampler(experiment.data.resample, prepared.blueprint.tasks)
     planned = plan(experiment, list(preprocessor.columns), prepared.splits, sources)
     for part, tables in parts.items():
         for name, source in sources.items():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from polytask.data import Preprocessor, Resampler, Targets, encode_targets
-from polytask.experiment.given import Source
+from polytask.experiment.sources import Source
 from polytask.ragged import InputRows
 from polytask.tasks import Fitted
 

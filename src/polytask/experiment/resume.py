@@ -5,7 +5,8 @@ from typing import Any
 
 from polytask.errors import RunError
 from polytask.experiment.choices import Experiment
-from polytask.experiment.given import Given, Source
+from polytask.experiment.given import Given
+from polytask.experiment.sources import Source
 from polytask.runs import RunFolder
 from polytask.yaml_file import read_yaml
 

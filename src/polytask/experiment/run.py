@@ -15,11 +15,13 @@ import torch
 import polytask
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
-from polytask.experiment.given import Given, Source, load_sources
+from polytask.experiment.derived import as_trained, written_names
+from polytask.experiment.given import Given, load_sources
 from polytask.experiment.machine import own_state
 from polytask.experiment.notices import Say, tell
 from polytask.experiment.prepare import Prepared, absolute, encode, prepare, read_prepared
 from polytask.experiment.resume import check_same, record_environment, without_path
+from polytask.experiment.sources import Source
 from polytask.model import seed_of
 from polytask.runs import (
     FORMAT,
@@ -71,11 +73,12 @@ def run(
         target = RunFolder(folder or default_folder(experiment, sources))
         state = processes.by_first(lambda: _open(experiment, sources, target, given, held, undo))
         prepared = read_prepared(target)
-        tell(experiment, prepared, sources, say)
+        trained = as_trained(experiment, sources)
+        tell(trained, prepared, sources, say)
         if state == "finished":
             say("this Run is finished: it is given back as it is")
         else:
-            _train(experiment, prepared, sources, target, progress or make_progress(quiet=quiet), say, processes)
+            _train(trained, prepared, sources, target, progress or make_progress(quiet=quiet), say, processes)
         undo.pop_all()
     return Run(target.path, data={name: source.table for name, source in sources.items()})
 
@@ -208,6 +211,7 @@ def _head(sources: Mapping[str, Source], given: Given | None) -> dict[str, Any]:
             "rows": s.table.num_rows,
             "tasks": [task.name for task in s.tasks],
         }
+        | _made(s)
         for name, s in sources.items()
     }
     head = {
@@ -217,7 +221,17 @@ def _head(sources: Mapping[str, Source], given: Given | None) -> dict[str, Any]:
         "written": _now(),
         "tables": tables,
     }
-    return head | ({"given": given.mark} if given else {})
+    notes = list(dict.fromkeys(note for s in sources.values() for note in s.table.notes))
+    return head | ({"notes": notes} if notes else {}) | ({"given": given.mark} if given else {})
+
+
+def _made(source: Source) -> dict[str, Any]:
+    """How a table is made again that was not simply read, and whose rows it holds."""
+    table = source.table
+    found: dict[str, Any] = {"origin": table.origin} if table.origin else {}
+    if table.value is not None:
+        found |= {"value": table.value, "written": written_names(source)}
+    return found
 
 
 def _now() -> str:

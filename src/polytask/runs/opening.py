@@ -1,11 +1,13 @@
 """Opening a Run's own test part: its data are found again, and it is written down when that was."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 
-from polytask.data import Table
+from polytask.data import Table, made_again
 from polytask.errors import RunError, SchemaError
 from polytask.runs.evaluation import TaskScores
 from polytask.runs.files import finite, json_bytes
@@ -23,8 +25,12 @@ def own_tables(folder: RunFolder, held: Mapping[str, Table]) -> dict[str, tuple[
         RunError: a table was in memory, is no longer where it was, or has changed.
     """
     found = {}
+    made: dict[str, dict[str, Table]] = {}
     for name, record in folder.read_json("run.json")["tables"].items():
         table = held.get(name)
+        if table is None and "origin" in record:
+            table = _made_again(name, record["origin"], held, made)
+            table = table.with_kinds(record["kinds"]) if table is not None else None
         if table is None:
             if record["source"] is None:
                 raise RunError(
@@ -39,6 +45,27 @@ def own_tables(folder: RunFolder, held: Mapping[str, Table]) -> dict[str, tuple[
             raise RunError(f"the data of table {name!r} are not those this Run was trained on; give rows to evaluate")
         found[name] = (table, record["tasks"])
     return found
+
+
+def _made_again(
+    name: str, origin: Mapping[str, Any], held: Mapping[str, Table], made: dict[str, dict[str, Table]]
+) -> Table | None:
+    """A table that was made of others, and with it all that are made of the same: these are kept in `made`.
+
+    None where it was made of what was in memory and is not at hand.
+    """
+    key = json.dumps({k: v for k, v in origin.items() if k != "table"}, sort_keys=True)
+    if key not in made:
+        whole: Any = None if not held else held.get("all", held)
+        if whole is None and origin["path"] is None:
+            return None
+        try:
+            made[key] = made_again(origin, whole)
+        except SchemaError as error:
+            raise RunError(f"the data of table {name!r} cannot be read: {error}; give rows to evaluate") from error
+    if origin["table"] not in made[key]:
+        raise RunError(f"the data of table {name!r} are no longer there; give rows to evaluate")
+    return made[key][origin["table"]]
 
 
 def record_opening(folder: RunFolder, scores: Mapping[str, TaskScores] | None, predictions: pd.DataFrame) -> None:

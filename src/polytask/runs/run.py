@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from polytask.data import Preprocessor, Schema, Split, Table, Targets, TensorTab
 from polytask.errors import ConfigError, RunError, nearest
 from polytask.model import Blueprint, Model
 from polytask.runs.asked import tables_of, tasks_of
+from polytask.runs.by_value import Values, predict_by_value, split_by_value
 from polytask.runs.device import pick_device
 from polytask.runs.evaluation import TaskScores, judge, left_out, outputs_of, predictions
 from polytask.runs.folder import RunFolder
@@ -104,6 +106,11 @@ class Run:
             raise ConfigError(f"this Run has no table {table!r}; {nearest(table, known)}")
         return Split.from_frame(frame[frame["table"] == table])
 
+    @cached_property
+    def values(self) -> Values:
+        """The values of a column that have tasks of their own, where the experiment says `by`."""
+        return Values.of(self.folder.read_json("run.json")["tables"])
+
     def model(self, best_for: str = "mean", device: str = "cpu") -> Model:
         """The trained model in evaluation mode.
 
@@ -140,6 +147,9 @@ class Run:
     ) -> pd.DataFrame:
         """Predictions in the user's own terms, a column a task, in the rows' order (a DataFrame's index is kept).
 
+        Where each value of a column has tasks of its own (`by`) and the rows have that column, every row is answered
+        by its own value's task, under the written name.
+
         Args:
             rows: a DataFrame, Table, Arrow table or path; targets need not be there, other columns are not read.
             probabilities: add a column `task[class]` for every class of tasks that have classes.
@@ -153,8 +163,14 @@ class Run:
             SchemaError: an input column is missing or cannot be read; names it.
             ValueError: a preference that cannot be, or for another sharing.
         """
-        chosen = tasks_of(self.tasks, tasks)
         table = Table.of(rows)
+        own = self.values.asked(table, tasks)
+        if own is not None:
+            more: dict[str, Any] = {"best_for": best_for, "device": device, "batch_size": batch_size}
+            more |= {"probabilities": probabilities, "preference": preference}
+            frame = predict_by_value(self, table, own, more)
+            return frame.set_axis(rows.index) if isinstance(rows, pd.DataFrame) else frame
+        chosen = tasks_of(self.tasks, tasks)
         model = self.model(best_for, device)
         if preference is not None:
             model = deepcopy(model)  # the next prediction is under the preference of training's end again
@@ -179,8 +195,10 @@ class Run:
         Labels of classes that training never had cannot be judged; `left_out` says how many there are.
 
         Args:
-            rows: labelled rows, or `{task: rows}`; None: the Run's own test part, which is opened by this (the time of
-                the first opening is recorded in metrics.json, its predictions in predictions/test.parquet).
+            rows: labelled rows, or `{task: rows}`; where each value of a column has tasks of its own (`by`), rows with
+                that column judge the tasks of their own values; None: the Run's own test part, which is opened by this
+                (the time of the first opening is recorded in metrics.json, its predictions in
+                predictions/test.parquet).
             tasks: only these tasks; where not given, all, or those that rows are given for.
             best_for: which weights (see `model`).
             device: where it runs (see `model`).
@@ -191,11 +209,12 @@ class Run:
             SchemaError: an input or target column is missing or cannot be read.
             ConfigError: no such task, or one without rows.
         """
-        chosen = tasks_of(self.tasks, list(rows) if tasks is None and isinstance(rows, Mapping) else tasks)
+        names = list(rows) if tasks is None and isinstance(rows, Mapping) else tasks
+        chosen = tasks_of(self.tasks, self.values.made(names))
         if rows is None:
             return open_test(self, chosen, [best_for], device=device, batch_size=batch_size).scores
         scores: dict[str, TaskScores] = {}
-        for table, here in tables_of(rows, chosen):
+        for table, here in self._judged(rows, chosen):
             encoded = self.encoded(table, here, device=device)
             outputs = outputs_of(self.model(best_for, device), encoded, here, batch_size)
             scores |= judge(here, self.blueprint.fitted, outputs, encoded)
@@ -273,11 +292,23 @@ class Run:
 
     def _absent(self, tasks: Sequence[Task]) -> set[str]:
         """The input columns that none of these tasks' own tables had: new rows need not have them either."""
-        schema, asked = self.schema, {task.name for task in tasks}
-        records = self.folder.read_json("run.json")["tables"]
-        had = {name: {column.name for column in schema[name].columns} for name in schema}
-        read = [name for name, record in records.items() if asked & set(record["tasks"])]
-        return set().union(*had.values()) - set().union(*(had[name] for name in read))
+        asked = {task.name for task in tasks}
+        own = [columns for columns, names in self._columns if asked & names]
+        return set().union(*(columns for columns, _ in self._columns)) - set().union(*own)
+
+    @cached_property
+    def _columns(self) -> list[tuple[set[str], set[str]]]:
+        """Of every table its columns, and the names of its tasks."""
+        schema, records = self.schema, self.folder.read_json("run.json")["tables"]
+        return [({c.name for c in schema[name].columns}, set(record["tasks"])) for name, record in records.items()]
+
+    def _judged(self, rows: Rows, tasks: Sequence[Task]) -> list[tuple[Table, list[Task]]]:
+        """The tables that tasks are judged on; rows that say whose they are go to the tasks of their own value."""
+        given = tables_of(rows, tasks)
+        column = self.values.column
+        if column is None or isinstance(rows, Mapping) or column not in given[0][0].columns:
+            return given
+        return split_by_value(self.values, given[0][0], tasks)
 
     def _preprocessor(self) -> Preprocessor:
         self.folder.verify("preprocessing/preprocessing.json", "preprocessing/preprocessing.safetensors")

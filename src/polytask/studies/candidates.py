@@ -12,7 +12,7 @@ from polytask.regularizers import REGULARIZERS
 from polytask.studies.names import slug
 
 #: Keys of an experiment's data that candidates have in common: they say which rows there are, and which of them judge.
-COMMON = ("path", "split", "kinds")
+COMMON = ("path", "split", "kinds", "format", "columns", "merge", "on_contradiction", "windows", "by", "fewest_rows")
 #: What an override may change, or is told that it may not.
 KEYS = ("data", "tasks", "encoder", "sharing", "regularizers", "balancer", "gradients", "agenda", "train", "seed")
 

@@ -43,12 +43,14 @@ class StudyData:
         tasks: of the study.
         splits: one a division of the rows: table -> split.
         findings: of the lint.
+        of: task -> the table that has its rows, where several tasks have one of several tables.
     """
 
     tables: dict[str, Table]
     tasks: tuple[Task, ...]
     splits: list[dict[str, Split]]
     findings: list[Finding]
+    of: dict[str, str] = field(default_factory=dict)
     _preprocessors: dict[Any, Preprocessor] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -58,15 +60,22 @@ class StudyData:
     @property
     def sources(self) -> dict[str, Source]:
         """The tables with their tasks, as `experiment` knows them."""
-        if ALL in self.tables:
-            return {ALL: Source(self.tables[ALL], self.tasks)}
-        return {task.name: Source(self.tables[task.name], (task,)) for task in self.tasks}
+        return self._sources(self.tables, self.tasks)
+
+    def _sources(self, tables: Mapping[str, Table], tasks: Sequence[Task]) -> dict[str, Source]:
+        """These tables, each with those of these tasks whose rows it has."""
+        found = {}
+        for name, table in tables.items():
+            here = tuple(task for task in tasks if name == ALL or self.table_of(task.name) == name)
+            if here:
+                found[name] = Source(table, here)
+        return found
 
     def table_of(self, task: str) -> str:
         """The name of the table that holds a task's rows."""
-        return ALL if ALL in self.tables else task
+        return ALL if ALL in self.tables else self.of.get(task, task)
 
-    def view(self, view: View, split: int, experiment: Experiment, mark: str) -> tuple[Any, Given]:
+    def view(self, view: View, split: int, experiment: Experiment, mark: str) -> tuple[dict[str, Source], Given]:
         """The data of one Run, as `run` takes them, and what it is given.
 
         Args:
@@ -88,8 +97,9 @@ class StudyData:
         )
         names = {task.name for task in experiment.tasks}
         findings = [f for f in self.findings if f.task is None or f.task in names]
-        data = tables.get(ALL, tables)
-        return data, Given(splits=splits, preprocessor=preprocessor, findings=findings, mark=mark)
+        return self._sources(tables, experiment.tasks), Given(
+            splits=splits, preprocessor=preprocessor, findings=findings, mark=mark
+        )
 
     def labelled(self, task: Task) -> np.ndarray:
         """Which rows of a task's table have a label of it."""
@@ -132,12 +142,12 @@ class StudyData:
         of_task, target = inputs[-1], task.columns[0]
         frames, kinds = [], {of_task: "category"}
         for own in self.tasks:
-            table = self.tables[own.name]
+            table = self.tables[self.table_of(own.name)]
             frame = located(table, inputs[:-1]).frame[inputs[:-1]]
             targets = table.frame[own.columns[0]].rename(target)
             frames.append(pd.concat([frame, targets], axis=1).assign(**{of_task: own.name}))
             kinds |= {name: table.kind(name) for name in inputs[:-1]}
-        parts = np.concatenate([self.splits[split][own.name].parts for own in self.tasks])
+        parts = np.concatenate([self.splits[split][self.table_of(own.name)].parts for own in self.tasks])
         return {ALL: Table(pd.concat(frames, ignore_index=True), kinds=kinds)}, {ALL: Split(parts)}
 
     def _preprocessor(

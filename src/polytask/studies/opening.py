@@ -47,8 +47,8 @@ class Answers:
         Raises:
             RunError: the Run is damaged, or its predictions cannot be written.
         """
-        tables, given = data.view(job.unit.view, job.split, job.experiment, "")
-        run = Run(folder / job.folder, data=tables if isinstance(tables, dict) else {ALL: tables})
+        sources, given = data.view(job.unit.view, job.split, job.experiment, "")
+        run = Run(folder / job.folder, data={name: source.table for name, source in sources.items()})
         if not any(len(split.rows("test")) for split in given.splits.values()):
             return  # a twin without a test label
         tasks = [task.name for task in run.tasks]
@@ -56,7 +56,7 @@ class Answers:
         outputs = run.test_outputs(weights)
         arm = job.unit.arm
         for name, judged in self._judged_by(job, data):
-            rows = given.splits[ALL if ALL in given.splits else name].rows("test")
+            rows = given.splits[ALL if ALL in given.splits else data.table_of(name)].rows("test")
             if job.unit.view.kind == "pooled":
                 output = _of_pooled(
                     outputs["mean"][POOLED], name, judged, run.blueprint.fitted[POOLED], data, job.split

@@ -200,6 +200,8 @@ class _Session:
         finish(folder, results_of(found), folder.read_json("study.json"))
 
     def _tell(self) -> None:
+        for note in dict.fromkeys(note for table in self.data.tables.values() for note in table.notes):
+            self.say(note)
         for name, split in self.data.splits[0].items():
             where = "" if name == ALL else f"{name}: "
             counts = split.counts()

@@ -8,7 +8,7 @@ from polytask.config import Source as Place
 from polytask.config import plain
 from polytask.data import Finding, Split, make_folds, make_splits
 from polytask.errors import ConfigError, SchemaError, nearest
-from polytask.experiment import Experiment, Source, input_columns, load_sources, look_over
+from polytask.experiment import Experiment, Source, as_trained, input_columns, load_sources, look_over
 from polytask.studies.baselines import BASELINES
 from polytask.studies.candidates import read_candidates
 from polytask.studies.data import POOLED, StudyData
@@ -31,6 +31,7 @@ class Setup:
         candidates: by name.
         overrides: candidate -> what it overrides.
         sources: the tables.
+        asked: the experiment as it was written, before its tables and tasks were made.
     """
 
     experiment: Experiment
@@ -38,6 +39,7 @@ class Setup:
     candidates: dict[str, Experiment]
     overrides: dict[str, dict[str, Any]]
     sources: Mapping[str, Source]
+    asked: Experiment
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -48,7 +50,7 @@ class Setup:
     def written(self) -> dict[str, Any]:
         """The experiment with its `study:` section, as YAML holds them."""
         settings = replace(self.settings, candidates=self.overrides)
-        return self.experiment.written() | {"study": plain(settings)}
+        return self.asked.written() | {"study": plain(settings)}
 
     @property
     def digest(self) -> str:
@@ -108,7 +110,8 @@ class Setup:
         settings = self.experiment.data
         if findings is None:
             findings = look_over(self.sources, splits[0], input_columns(settings, self.sources), settings.key)
-        return StudyData(tables, self.experiment.tasks, list(splits), list(findings))
+        of = {task.name: name for name, source in self.sources.items() for task in source.tasks}
+        return StudyData(tables, self.experiment.tasks, list(splits), list(findings), of)
 
 
 def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, place: Place = Place()) -> Setup:
@@ -129,8 +132,10 @@ def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, pl
     candidates = {name: _without(settings.group, found) for name, (found, _) in read.items()}
     for candidate in candidates.values():
         check_grid(candidate, settings.grid)
-    _check_region(settings, [task.name for task in experiment.tasks])
     sources = load_sources(experiment, data)
+    asked, experiment = experiment, as_trained(experiment, sources)
+    candidates = {name: as_trained(candidate, sources) for name, candidate in candidates.items()}
+    _check_region(settings, [task.name for task in experiment.tasks])
     _check_tasks(experiment, sources)
     if settings.group is not None:
         for name, source in sources.items():
@@ -139,7 +144,8 @@ def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, pl
                 raise SchemaError(
                     f"study.group: table {name!r} has no column {settings.group!r}; {nearest(settings.group, known)}"
                 )
-    return Setup(experiment, settings, candidates, {name: over for name, (_, over) in read.items()}, sources)
+    overrides = {name: over for name, (_, over) in read.items()}
+    return Setup(experiment, settings, candidates, overrides, sources, asked)
 
 
 def _check_tasks(experiment: Experiment, sources: Mapping[str, Source]) -> None:

@@ -104,12 +104,13 @@ def shares(unit: Unit, data: StudyData) -> bool:
 def _check_pooled(unit: Unit, data: StudyData) -> None:
     """Refuses a pooled model that knows other classes or labels than one of the tasks: it could not answer for it."""
     for split in range(len(data.splits)):
-        table, given = data.view(unit.view, split, unit.experiment, "")
+        sources, given = data.view(unit.view, split, unit.experiment, "")
+        table = sources[ALL].table
         (pooled,) = unit.experiment.tasks
         theirs = fit_task(table, pooled, given.splits[ALL].rows("train"))
         for task in data.tasks:
-            rows = data.splits[split][task.name].rows("train")
-            ours = fit_task(data.tables[task.name], task, rows)
+            where = data.table_of(task.name)
+            ours = fit_task(data.tables[where], task, data.splits[split][where].rows("train"))
             for key in ("classes", "labels"):
                 if theirs.get(key) != ours.get(key):
                     raise ConfigError(
@@ -124,12 +125,12 @@ def parameters_of(unit: Unit, data: StudyData) -> tuple[int, int]:
     Raises:
         ConfigError: settings that do not fit the inputs.
     """
-    tables, given = data.view(unit.view, 0, unit.experiment, "")
-    fitted = {}
-    for task in unit.experiment.tasks:
-        where = task.name if isinstance(tables, dict) else ALL
-        table = tables[where] if isinstance(tables, dict) else tables
-        fitted[task.name] = fit_task(table, task, given.splits[where].rows("train"))
-    names = [[name] for name in fitted] if isinstance(tables, dict) else [list(fitted)]
+    sources, given = data.view(unit.view, 0, unit.experiment, "")
+    fitted = {
+        task.name: fit_task(source.table, task, given.splits[where].rows("train"))
+        for where, source in sources.items()
+        for task in source.tasks
+    }
+    names = [[task.name for task in source.tasks] for source in sources.values()]
     model = make_blueprint(unit.experiment, fitted, given.preprocessor.spec, names).build()
     return count_parameters(model.parameters()), count_parameters(model.shared_parameters())
