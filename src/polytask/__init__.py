@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _P
     from polytask.report import report
     from polytask.runs import Run, load
     from polytask.studies import Study, study
-    from polytask.tasks import Classification, Multilabel, Ordinal, Regression, Similarity
+    from polytask.tasks import Classification, Multilabel, Ordinal, Regression, Similarity, Tagging, VectorRegression
     from polytask.train import EarlyStopping, Training
 
 #: Public name -> the module that holds it; "" marks the module itself.
@@ -49,6 +49,8 @@ _PLACES = {
     "Ordinal": "polytask.tasks",
     "Regression": "polytask.tasks",
     "Similarity": "polytask.tasks",
+    "Tagging": "polytask.tasks",
+    "VectorRegression": "polytask.tasks",
     "EarlyStopping": "polytask.train",
     "Training": "polytask.train",
 }

@@ -104,13 +104,13 @@ def as_padded(rows: Rows) -> Tensor:
     return rows.padded()[0] if isinstance(rows, Ragged) else rows
 
 
-def join_padded(parts: Sequence[Tensor]) -> Tensor:
-    """Batches of rows below each other; where they differ in length (axis 1), the shorter ones are padded with 0."""
+def join_padded(parts: Sequence[Tensor], filler: float = 0.0) -> Tensor:
+    """Batches of rows below each other; where they differ in length (axis 1), the shorter ones are filled up."""
     if parts[0].ndim < 2 or len({part.shape[1] for part in parts}) == 1:
         return torch.cat(list(parts))
     longest = max(part.shape[1] for part in parts)
     shape = (sum(len(part) for part in parts), longest, *parts[0].shape[2:])
-    joined = parts[0].new_zeros(shape)
+    joined = parts[0].new_full(shape, filler)
     row = 0
     for part in parts:
         joined[row : row + len(part), : part.shape[1]] = part

@@ -13,6 +13,7 @@ from torch import nn
 from polytask.config import build, plain
 from polytask.errors import SchemaError
 from polytask.feature import Feature
+from polytask.ragged import Ragged, as_padded
 from polytask.tasks import TASKS, Task
 
 ROWS = 24
@@ -29,6 +30,8 @@ FEW = np.array([2, 0, 1, 0, 2, 2, 1, 0] * 3)
 TAGS = lists(*[["art"], ["art", "war"], [], ["law", "war"], ["law"], ["war"]] * 4)
 TEXTS = np.array(["low", "mid", "high"], dtype=object)[FEW]
 COLUMNS = (RNG.random((ROWS, 3)) < 0.4).astype(float)
+WORDS = lists(*[["noun", "verb"], ["verb"], ["noun", "noun", "punctuation"], ["verb", "noun", "noun", "noun"]] * 6)
+SPANS = lists(*[["B-city", "I-city", "O", "O"], ["O", "B-day"], ["O"], ["B-day", "B-city", "O"]] * 6)
 
 #: Kind -> settings and raw cells of tasks that together have every option.
 CASES = {
@@ -37,12 +40,20 @@ CASES = {
         ({"label_smoothing": 0.1, "class_weight": "balanced"}, FEW == 1),
         ({"class_weight": {"mid": 3.0}}, TEXTS),
         ({"label_smoothing": 0.2}, FEW.astype(float)),
+        ({"criterion": "focal", "alpha": 0.25, "class_weight": "effective", "threshold": 0.3}, FEW % 2),
+        ({"criterion": "nnpu", "prior": 0.4}, FEW == 2),
+        ({"criterion": "focal", "gamma": 1.5, "logit_adjustment": 1.0, "label_smoothing": 0.1}, TEXTS),
     ],
-    "multilabel": [({"columns": ("a", "b", "c")}, COLUMNS), ({"class_weight": "balanced"}, TAGS)],
+    "multilabel": [
+        ({"columns": ("a", "b", "c")}, COLUMNS),
+        ({"class_weight": "balanced"}, TAGS),
+        ({"criterion": "focal", "class_weight": "effective", "threshold": 0.6, "logit_adjustment": 0.5}, TAGS),
+    ],
     "regression": [
         ({}, RNG.normal(1e3, 7, ROWS)),
         ({"criterion": "mae"}, RNG.integers(0, 50, ROWS)),
         ({"criterion": "huber", "delta": 0.5}, RNG.exponential(3, ROWS)),
+        *[({"transform": name}, RNG.lognormal(0, 1, ROWS)) for name in ("log", "log1p", "box_cox", "yeo_johnson")],
     ],
     "ordinal": [({}, FEW), ({"order": ("low", "mid", "high", "top"), "class_weight": "balanced"}, TEXTS)],
     "similarity": [
@@ -50,6 +61,11 @@ CASES = {
         ({"dim": 8, "normalize": False, "balance_pairs": False}, FEW),
         ({"dim": 8, "criterion": "margin", "positive_margin": 0.1}, FEW),
     ],
+    "vector_regression": [
+        ({"columns": ("a", "b", "c")}, RNG.normal([1, 50, 1e3], [0.1, 3, 20], (ROWS, 3))),
+        ({"criterion": "mae", "scale": "common"}, lists(*RNG.exponential(3, (ROWS, 2)).tolist())),
+    ],
+    "tagging": [({"tokens": "words"}, SPANS), ({"class_weight": "balanced"}, WORDS)],
 }
 
 
@@ -63,12 +79,31 @@ class Given:
         if values.dtype == object or values.dtype.kind == "f":
             self.values[~self.present] = None if values.dtype == object else np.nan
         self.fitted = self.task.fit(self.values, self.present)
-        self.target, self.kept = self.task.encode(self.values, self.present, self.fitted)
+        self.target, self.kept = self.encoded(self.values, self.present, self.fitted)
+
+    def encoded(self, values, present, fitted):
+        """Targets and what is present, as a batch of all rows has them."""
+        target, kept = self.task.encode(values, present, fitted)
+        self.is_ragged = isinstance(target, Ragged)
+        return as_padded(target), as_padded(kept)
 
     def output(self, seed=0, dtype=torch.float32):
         """Any output of the shape the head gives."""
-        shape = self.task.constant(self.fitted, len(self.target)).shape
+        shape = list(self.task.constant(self.fitted, len(self.target)).shape)
+        if self.is_ragged:
+            shape[1] = self.target.shape[1]
         return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+    def features(self, *channels):
+        """Features that its head reads: of each token where that is what it judges."""
+        if self.is_ragged:
+            length = self.target.shape[1]
+            return [Feature(torch.randn(ROWS, length, c), torch.ones(ROWS, length) > 0) for c in channels]
+        return [Feature(torch.randn(ROWS, c)) for c in channels]
+
+    def mask(self, output):
+        """What of an output is present."""
+        return self.kept if output.ndim == self.kept.ndim else self.kept.unsqueeze(-1).expand_as(output)
 
     def weight(self, seed=2):
         draw = torch.rand(self.kept.shape, generator=torch.Generator().manual_seed(seed))
@@ -81,7 +116,7 @@ class Given:
     def perfect(self):
         """An output that could not be better."""
         kind, classes = self.task.kind, len(self.fitted.get("classes", ()))
-        if kind == "regression":
+        if kind in ("regression", "vector_regression"):
             return self.target.clone()
         if kind == "ordinal":
             return torch.where(self.target[:, None] > torch.arange(classes - 1), 20.0, -20.0)
@@ -125,7 +160,7 @@ def test_settings_are_written_and_read_again(given_):
 def test_fitted_is_json_and_enough(given_):
     again = json.loads(json.dumps(given_.fitted, allow_nan=False))
     assert again == given_.fitted
-    target, kept = given_.task.encode(given_.values, given_.present, again)
+    target, kept = given_.encoded(given_.values, given_.present, again)
     assert torch.equal(target, given_.target)
     assert torch.equal(kept, given_.kept)
     assert torch.isfinite(target.double()).all()
@@ -135,6 +170,9 @@ def test_fitted_is_json_and_enough(given_):
 
 def test_missing_cells_are_missing(given_):
     present = torch.from_numpy(given_.present)
+    if given_.is_ragged:
+        assert given_.kept.sum(dim=1).tolist() == [len(cell) if cell is not None else 0 for cell in given_.values]
+        return
     assert torch.equal(
         given_.kept, present if given_.kept.ndim == present.ndim else present[:, None].expand_as(given_.kept)
     )
@@ -145,6 +183,7 @@ def test_missing_cells_are_missing(given_):
 def test_head_reads_its_stages_and_learns(given_, reads, hidden):
     task = replace(given_.task, reads=reads, hidden=hidden)
     features = [Feature(torch.randn(ROWS, 4, 3, 3)), Feature(torch.randn(ROWS, 6))]
+    features = given_.features(4, 6) if given_.is_ragged else features
     head = task.head(given_.fitted, [4, 6])
     output = head(features)
     assert output.shape == given_.output().shape
@@ -172,7 +211,7 @@ def test_count_is_the_weight_of_what_is_present(given_):
 def test_masked_cells_do_not_count_whatever_they_hold(given_, odd):
     task, kept, clean = given_.task, given_.kept, given_.output().requires_grad_()
     expected = loss(task, clean, given_.target, kept, given_.weight())
-    mask = kept if clean.ndim == kept.ndim else kept[:, None].expand_as(clean)
+    mask = given_.mask(clean)
     output = torch.where(mask, clean.detach(), odd).requires_grad_()
     filler = odd if given_.target.is_floating_point() else -999
     target = torch.where(kept, given_.target, torch.full_like(given_.target, filler))
@@ -208,8 +247,8 @@ def test_all_masked_is_nothing(given_):
 
 
 def test_sums_add_up_over_splits(given_):
-    if given_.is_of_pairs:
-        pytest.skip("pairs are formed within a batch")
+    if given_.is_of_pairs or getattr(given_.task, "prior", None):
+        pytest.skip("pairs, and the risk of unlabelled rows, are formed within a batch")
     arguments = (given_.output(), given_.target, given_.kept, given_.weight())
     parts = [loss(given_.task, *(a[part] for a in arguments)) for part in (slice(0, 5), slice(5, None))]
     whole = loss(given_.task, *arguments)
@@ -260,7 +299,9 @@ def test_balanced_cells_count_alike_by_class(given_):
     if getattr(given_.task, "class_weight", None) != "balanced":
         pytest.skip("no balanced classes")
     weight = given_.task.cell_weight(given_.target, given_.kept, given_.fitted)
-    by_column = (cells.reshape(ROWS, -1).T for cells in (given_.target, given_.kept, weight))
+    one_column = (1, -1) if given_.is_ragged else (ROWS, -1)
+    by_column = (cells.reshape(one_column) for cells in (given_.target, given_.kept, weight))
+    by_column = by_column if given_.is_ragged else (cells.T for cells in by_column)
     for target, kept, weights in zip(*by_column, strict=True):
         shares = [weights[kept & (target == value)].sum() for value in target[kept].unique()]
         torch.testing.assert_close(torch.stack(shares), (kept.sum() / len(shares)).expand(len(shares)))
@@ -287,7 +328,8 @@ def test_the_constant_has_skill_zero_and_no_constant_beats_it(given_):
         assert judged.skill(score, score, fitted) == 0
         sign = 1 if metric.higher_is_better else -1
         for seed in range(30):
-            other = 2 * given_.output(seed)[:1].expand_as(constant)
+            first = given_.output(seed)[:1]
+            other = 2 * (first[:, :1] if given_.is_ragged else first).expand_as(constant)
             if task.kind == "ordinal":
                 other = other.sort(dim=1, descending=True).values
             assert sign * metric.score(other, given_.target, given_.kept, fitted) <= sign * score + 1e-6, metric.name
@@ -310,7 +352,7 @@ def test_metrics_of_nothing_are_nan(given_):
 def test_masked_cells_do_not_count_in_metrics(given_):
     task, kept = given_.task, given_.kept
     output = given_.output()
-    mask = kept if output.ndim == kept.ndim else kept[:, None].expand_as(output)
+    mask = given_.mask(output)
     odd = torch.where(mask, output, float("nan"))
     target = torch.where(kept, given_.target, torch.full_like(given_.target, -999))
     before = task.evaluate(output, given_.target, kept, given_.fitted)
@@ -329,8 +371,17 @@ def test_predictions_are_in_the_users_terms(given_):
         found = np.stack(list(decoded.values()), axis=1)
         assert (found == given_.target.numpy())[kept.numpy()].all()
         return
+    if task.kind == "vector_regression":
+        assert list(decoded) == (
+            [f"target.{c}" for c in "abc"] if len(task.columns) > 1 else ["target[0]", "target[1]"]
+        )
+        found = np.stack(list(decoded.values()), axis=1)
+        own = found if len(task.columns) > 1 else lists(*found.tolist())
+        again, _ = task.encode(own, np.ones(own.shape, dtype=bool), given_.fitted)
+        torch.testing.assert_close(again[kept], given_.target[kept])
+        return
     assert list(decoded) == ["target"]
-    again, _ = task.encode(decoded["target"], np.ones(ROWS, dtype=bool), given_.fitted)
+    again, _ = given_.encoded(decoded["target"], np.ones(ROWS, dtype=bool), given_.fitted)
     torch.testing.assert_close(again[kept], given_.target[kept])
 
 
@@ -338,18 +389,21 @@ def test_probabilities_agree_with_predictions(given_):
     output = given_.output()
     found = given_.task.probabilities(output, given_.fitted)
     if not found:
-        assert given_.task.kind in ("regression", "similarity")
+        assert given_.task.kind in ("regression", "similarity", "tagging", "vector_regression")
         return
     columns = np.stack(list(found.values()), axis=1)
     assert ((columns >= 0) & (columns <= 1)).all()
     names = given_.fitted.get("labels") or given_.fitted["classes"]
     assert list(found) == [f"target[{name}]" for name in names]
     decoded = given_.task.decode(output, given_.fitted)
+    threshold = getattr(given_.task, "threshold", 0.5)
     if given_.task.kind == "multilabel":
-        assert ((columns > 0.5) == np.stack(list(decoded.values()), axis=1)).all()
+        assert ((columns > threshold) == np.stack(list(decoded.values()), axis=1)).all()
     else:
         np.testing.assert_allclose(columns.sum(axis=1), 1, rtol=1e-5)
-    if given_.task.kind == "classification":
+    if given_.task.kind == "classification" and len(names) == 2:
+        assert [names[int(p > threshold)] for p in columns[:, 1]] == decoded["target"].tolist()
+    elif given_.task.kind == "classification":
         assert [names[k] for k in columns.argmax(axis=1)] == decoded["target"].tolist()
 
 
@@ -374,7 +428,7 @@ def test_half_precision_is_lifted(given_):
 def test_a_head_works_under_autocast(given_):
     head = given_.task.head(given_.fitted, [6])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        output = head([Feature(torch.randn(ROWS, 6))])
+        output = head(given_.features(6))
         total, _ = loss(given_.task, output, given_.target, given_.kept, given_.weight())
     total.backward()
     assert all(torch.isfinite(p.grad).all() for p in head.parameters())

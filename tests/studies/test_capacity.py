@@ -11,7 +11,7 @@ from polytask.config import Choice, as_choice, check_settings, settings_of, writ
 from polytask.conversion import NOWHERE
 from polytask.encoders import ENCODERS, MLP, Encoder, Fusion, ResNet
 from polytask.errors import ConfigError
-from polytask.feature import InputSpec
+from polytask.feature import InputSpec, SequenceSpec
 from polytask.model import Blueprint, count_parameters
 from polytask.sharing import SHARINGS
 from polytask.studies.capacity import scaled, scaled_to
@@ -20,7 +20,8 @@ from polytask.tasks import Classification, Regression
 TABLE = InputSpec(numbers=("a", "b", "c"), categories=(("d", 5),))
 PICTURE = InputSpec(images={"photo": (1, 14, 14)})
 BOTH = InputSpec(numbers=("a",), images={"photo": (1, 14, 14)})
-SPECS = {"mlp": TABLE, "resnet": TABLE, "lenet": PICTURE, "fusion": BOTH}
+TOKENS = InputSpec(sequences={"words": SequenceSpec(num_codes=30)})
+SPECS = {"mlp": TABLE, "resnet": TABLE, "lenet": PICTURE, "conv1d": TOKENS, "fusion": BOTH}
 
 
 def size(choice, spec):

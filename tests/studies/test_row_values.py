@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import polytask as pt
+from polytask.ragged import as_padded
 from polytask.studies.resampling import resampled_evidence
 from polytask.studies.row_values import _KINDS, Judged
 from polytask.tasks import TASKS
@@ -22,7 +23,7 @@ def _few_resamples(monkeypatch):
 def judged(task, values, present=None, groups=None) -> Judged:
     present = np.ones(values.shape, dtype=bool) if present is None else present
     fitted = task.fit(values, present)
-    target, known = task.encode(values, present, fitted)
+    target, known = map(as_padded, task.encode(values, present, fitted))
     return Judged(task, fitted, np.arange(len(values)), target, known, groups)
 
 
@@ -48,6 +49,17 @@ def make(name, primary=None):
     elif name == "regression":
         found = judged(pt.Regression("t", primary=primary), 50 + 7 * (signal + 0.5 * g.normal(size=ROWS)))
         clean = signal
+    elif name == "vector":
+        values = 50 + 7 * (signal[:, None] * [1, -1, 0.5] + 0.5 * g.normal(size=(ROWS, 3)))
+        present = g.random((ROWS, 3)) < 0.8
+        present[:, 0] |= ~present.any(axis=1)
+        task = pt.VectorRegression("t", columns=["a", "b", "c"], primary=primary)
+        found, clean = judged(task, values, present), signal[:, None] * [1, -1, 0.5]
+    elif name == "tagging":
+        codes = g.integers(0, 3, (ROWS, 4))
+        values = np.empty(ROWS, dtype=object)
+        values[:] = [[["B-x", "I-x", "O"][code] for code in row] for row in codes]
+        found, clean = judged(pt.Tagging("t", primary=primary), values), 1.5 * np.eye(3)[codes]
     elif name == "ordinal":
         classes = np.clip(np.round(signal + 1 + 0.4 * g.normal(size=ROWS)), 0, 3).astype(int)
         found = judged(pt.Ordinal("t", primary=primary), classes)
@@ -68,6 +80,8 @@ KINDS = {
     "several classes": "classification",
     "multilabel": "multilabel",
     "regression": "regression",
+    "vector": "vector_regression",
+    "tagging": "tagging",
     "ordinal": "ordinal",
     "similarity": "similarity",
 }
@@ -118,6 +132,13 @@ def test_the_rows_variance_is_the_bootstraps(name, metric):
 
     def score(output, rows):
         rows = torch.from_numpy(rows)
+        if name == "vector" and metric == "r2":
+            kept, by_output = found.present[rows], []
+            for k in range(3):
+                every = found.target[found.present[:, k], k].double()
+                errors = (torch.from_numpy(output) - found.target[rows])[kept[:, k], k].double()
+                by_output.append(1 - float(errors.square().mean() / every.var(unbiased=False)))
+            return np.mean(by_output)
         if spread is not None:  # the target's variance is a part of the unit, which is held fixed
             return 1 - float((torch.from_numpy(output) - found.target[rows]).double().square().mean()) / spread
         return found.metric.score(torch.from_numpy(output), found.target[rows], found.present[rows], found.fitted)

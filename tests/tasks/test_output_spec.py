@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from polytask.feature import Feature, OutputSpec
-from polytask.tasks import Classification, Multilabel, Ordinal, Regression, Similarity
+from polytask.tasks import Classification, Multilabel, Ordinal, Regression, Similarity, VectorRegression
 
 CELLS = {
     "two": (Classification("t"), np.array(["a", "b", "a"], dtype=object), OutputSpec((), "softmax", ("a", "b"))),
@@ -11,6 +11,7 @@ CELLS = {
     "ordinal": (Ordinal("t"), np.array([1, 2, 3]), OutputSpec((2,), "sigmoid", ("1", "2", "3"))),
     "labels": (Multilabel("t", columns=["u", "v"]), np.array([[0.0, 1], [1, 0], [1, 1]]), OutputSpec((2,), "sigmoid")),
     "number": (Regression("t"), np.array([1.0, 2.0, 4.0]), OutputSpec()),
+    "numbers": (VectorRegression("t", columns=["u", "v"]), np.array([[0.0, 1], [1, 0], [1, 1]]), OutputSpec((2,))),
     "embedding": (Similarity("t", dim=3), np.array(["a", "b", "a"], dtype=object), None),
 }
 

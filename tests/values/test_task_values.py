@@ -6,13 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from polytask.tasks import TASKS, Classification, Multilabel, Ordinal, Regression, Similarity
+from polytask.ragged import as_padded
+from polytask.tasks import TASKS, Classification, Multilabel, Ordinal, Regression, Similarity, Tagging, VectorRegression
 
 LOG = math.log
 
 
 def sigmoid(x):
     return 1 / (1 + math.exp(-x))
+
+
+def lists(*cells):
+    values = np.empty(len(cells), dtype=object)
+    values[:] = cells
+    return values
 
 
 #: task, training cells, output, (Σ loss, count), primary metric, its value, skill; targets are the training cells
@@ -74,6 +81,23 @@ ROWS = [
         (0.5 + 0.125, 3),
         ("roc_auc", 1.0, 1.0),
     ),
+    (
+        # Two outputs of mean 2 and 20, sd 1 and 10. The first is right (R² 1), the second says its mean (R² 0).
+        VectorRegression("v", columns=("x", "y")),
+        np.array([[1.0, 10.0], [3.0, 30.0]]),
+        [[-1.0, 0.0], [1.0, 0.0]],
+        (2.0, 4),
+        ("r2", 0.5, 0.5),
+    ),
+    (
+        # Tags B-x, I-x, O are 0, 1, 2. Predicted: x of tokens 0-1 (right), and O where x is: 1 of 1 found, 2 wanted:
+        # F1 2/3. Always I-x: spans 0-2 and the second row's 0, which is right: 2/(2 + 2) is the best constant's.
+        Tagging("g"),
+        lists(["B-x", "I-x", "O"], ["B-x"]),
+        [[[LOG(2), 0, 0], [0, LOG(2), 0], [0, 0, LOG(2)]], [[0, 0, LOG(2)], [9, 9, 9], [9, 9, 9]]],
+        (3 * LOG(2) + LOG(4), 4),
+        ("span_f1", 2 / 3, (2 / 3 - 1 / 2) / (1 - 1 / 2)),
+    ),
 ]  # fmt: skip
 
 
@@ -83,7 +107,7 @@ ROWS = [
 def test_known_values(task, cells, output, loss, judged):
     present = np.ones(cells.shape, dtype=bool)
     fitted = task.fit(cells, present)
-    target, mask = task.encode(cells, present, fitted)
+    target, mask = map(as_padded, task.encode(cells, present, fitted))
     outputs = torch.tensor(output, dtype=torch.float32)
     total, count = task.loss(outputs, target, mask, torch.ones(mask.shape))
     assert float(total) == pytest.approx(loss[0], abs=1e-5)

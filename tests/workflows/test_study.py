@@ -40,6 +40,7 @@ def every_kind():
     return [
         pt.Regression("price"), pt.Classification("sold"), pt.Classification("area"), pt.Ordinal("grade"),
         pt.Multilabel("labels", columns=["garden", "pool"]), pt.Similarity("person", dim=4),
+        pt.VectorRegression("shares", columns=["garden", "pool"]),
     ]  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def few_resamples(monkeypatch):
 
 def test_every_kind_of_task_on_one_table(tmp_path, few_resamples):
     tasks = every_kind()
-    assert {task.kind for task in tasks} == set(TASKS)
+    assert {task.kind for task in tasks} == set(TASKS) - {"tagging"}  # which reads tokens, not a table
     found = pt.study(
         make_frame(), tasks, ["sum", {"sharing": {"hard": {"split": 0}}}], folder=tmp_path / "s", seeds=3, jobs=0,
         baselines=("linear",), **TINY,

@@ -39,7 +39,8 @@ from polytask.data.split import make_split, make_splits
 from polytask.data.split_settings import SplitSettings
 from polytask.data.steps import Steps, made_again
 from polytask.data.table import Table
-from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, target_cells
+from polytask.data.target_cells import row_has_label, target_cells
+from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task
 from polytask.data.tensor_table import Stream, TensorTable
 from polytask.data.time_windows import SPLIT, WindowSettings, windows
 
@@ -107,6 +108,7 @@ __all__ = [
     "resample",
     "restricted",
     "row_augmentations",
+    "row_has_label",
     "score_features",
     "select_features",
     "tables_by_value",

@@ -10,7 +10,7 @@ import pandas as pd
 from polytask.data.association import FOLDS, aucs, explained, out_of_fold, r_squared
 from polytask.data.cells import booleans_of, key_of, keys_of, numbers_of, times_of
 from polytask.data.table import Table
-from polytask.data.targets import target_cells
+from polytask.data.target_cells import target_cells
 from polytask.tasks import Task
 
 #: One column that predicts a target this well is suspect.
@@ -139,16 +139,24 @@ def _as_scores(table: Table, name: str, rows: np.ndarray) -> tuple[np.ndarray | 
 def _targets(table: Table, task: Task, rows: np.ndarray) -> Iterator[_Target]:
     values, present = target_cells(table, task)
     values, present = values[rows], present[rows]
-    if values.ndim == 2:
+    if task.kind == "vector_regression":
+        columns = zip(values.T, present.T, strict=True) if values.ndim == 2 else ()
+        for cells, kept in columns:
+            yield _of_numbers(task.name, cells, kept)
+    elif values.ndim == 2:
         for k, column in enumerate(task.columns):
             yield _of_cells(task.name, values[:, k], present[:, k], column)
     elif task.kind == "regression":
-        numbers = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        yield _Target(task.name, present & np.isfinite(numbers), None, numbers)
-    elif task.kind == "multilabel":
+        yield _of_numbers(task.name, values, present)
+    elif task.kind in ("multilabel", "tagging"):
         yield _of_lists(task.name, values, present)
     else:
         yield _of_cells(task.name, values, present)
+
+
+def _of_numbers(task: str, values: np.ndarray, present: np.ndarray) -> _Target:
+    numbers = pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return _Target(task, present & np.isfinite(numbers), None, numbers)
 
 
 def _of_cells(task: str, values: np.ndarray, present: np.ndarray, column: str = "") -> _Target:

@@ -11,7 +11,7 @@ from polytask.data.leaks import Leak, find_leaks
 from polytask.data.parts import PARTS, TRAIN, Split
 from polytask.data.related_targets import related
 from polytask.data.table import Table, hash_rows
-from polytask.data.targets import target_cells
+from polytask.data.target_cells import target_cells
 from polytask.tasks import Task
 
 #: Leaks are looked for on at most this many training rows.
@@ -109,7 +109,7 @@ def _of_targets(table: Table, task: Task, split: Split) -> Iterator[Finding]:
     values = values if values.ndim == 2 else values[:, None]
     present = present if present.ndim == 2 else present[:, None]
     in_train = split.parts == TRAIN
-    for k, column in enumerate(task.columns):
+    for k, column in enumerate(task.columns[: values.shape[1]]):
         labelled = in_train & present[:, k]
         count = int(labelled.sum())
         if count < FEW_LABELS:

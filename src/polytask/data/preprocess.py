@@ -54,8 +54,8 @@ def default_inputs(
 ) -> list[str]:
     """The columns a model reads unless told otherwise: those of a usable kind that are nobody's target.
 
-    Left out are all tasks' targets and row weights, the columns that split the rows, those in `ignore`, and
-    the kinds id and other, which are no inputs.
+    Left out are all tasks' targets, masks and weights, the columns that say where labels count, those that split the
+    rows, those in `ignore`, and the kinds id and other, which are no inputs.
 
     Raises:
         SchemaError: an unknown column in `ignore`, or no column left.
@@ -65,7 +65,7 @@ def default_inputs(
             raise SchemaError(f"ignore: there is no column {name!r}; {nearest(name, table.columns)}")
     taken = {*ignore, settings.by_group, settings.by_time, settings.column}
     for task in tasks:
-        taken |= {*task.columns, task.weight}
+        taken |= {*task.columns, *task.weight_columns, *task.mask_columns, *(task.where or ())}
     inputs = [name for name in table.columns if name not in taken and table.kind(name) in INPUT_KINDS]
     if not inputs:
         raise SchemaError(

@@ -10,7 +10,8 @@ import pandas as pd
 from polytask.data.association import aucs, correlation, cramers_v
 from polytask.data.finding import Finding
 from polytask.data.table import Table
-from polytask.data.targets import encode_targets, fit_task, target_cells
+from polytask.data.target_cells import target_cells
+from polytask.data.targets import encode_targets, fit_task
 from polytask.errors import SchemaError
 from polytask.ragged import as_padded
 from polytask.tasks import Task

@@ -12,7 +12,7 @@ from polytask.data.entities import Entities, check_key, group_keys, settle
 from polytask.data.parts import DROPPED, PARTS, TEST, TRAIN, VALIDATION, Split
 from polytask.data.split_settings import SplitSettings
 from polytask.data.table import Table
-from polytask.data.targets import target_cells
+from polytask.data.target_cells import row_has_label
 from polytask.errors import SchemaError, nearest
 from polytask.tasks import Task
 
@@ -151,7 +151,7 @@ def labelled_rows(table: Table, tasks: Sequence[Task], settings: SplitSettings) 
             raise SchemaError(f"split: there is no column {column!r}; {nearest(column, table.columns)}")
     kept = np.zeros(table.num_rows, dtype=bool)
     for task in tasks:
-        kept |= target_cells(table, task)[1].reshape(table.num_rows, -1).any(axis=1)
+        kept |= row_has_label(table, task)
     rows = np.flatnonzero(kept)
     if not len(rows):
         names = ", ".join(column for task in tasks for column in task.columns)

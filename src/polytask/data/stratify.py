@@ -12,12 +12,14 @@ import pandas as pd
 
 from polytask.data.cells import key_of
 from polytask.data.table import Table
-from polytask.data.targets import target_cells
+from polytask.data.target_cells import target_cells
 from polytask.tasks import Task
 
 #: A regression's values are cut into at most this many ranges of equal size, of at least `ROWS_PER_RANGE`
 #: rows.
 RANGES, ROWS_PER_RANGE = 10, 20
+#: Of a task of several numbers, this many are looked at.
+MOST_NUMBERS = 10
 #: Of a column of lists, this many most frequent labels are looked at.
 LIST_LABELS = 200
 #: More classes than this are identities rather than classes: nothing to stratify.
@@ -43,9 +45,11 @@ def labels_of(table: Table, tasks: Sequence[Task], rows: np.ndarray) -> np.ndarr
 
 
 def _columns_of(task: Task, values: np.ndarray, present: np.ndarray) -> list[np.ndarray]:
+    if task.kind == "vector_regression" and values.ndim == 2:
+        return [_ranges(values[:, k], present[:, k]) for k in range(min(values.shape[1], MOST_NUMBERS))]
     if values.ndim == 2:
         return [_classes(values[:, k], present[:, k]) for k in range(values.shape[1])]
-    if task.kind == "multilabel":
+    if task.kind in ("multilabel", "tagging"):
         return _lists(values, present)
     return [_ranges(values, present) if task.kind == "regression" else _classes(values, present)]
 

@@ -10,9 +10,11 @@ from torch import Tensor
 from polytask.data.cells import numbers_of
 from polytask.data.schema import LIST_KINDS
 from polytask.data.table import Table
-from polytask.errors import SchemaError, nearest
+from polytask.data.target_cells import check_column, row_has_label, target_cells
+from polytask.errors import SchemaError
 from polytask.ragged import Ragged, Rows, as_padded, select_rows
 from polytask.tasks import Fitted, Task
+from polytask.wording import shown
 
 #: Whole numbers with at most this many different values are taken for classes.
 MOST_CLASSES = 20
@@ -52,34 +54,6 @@ class Targets:
         return found
 
 
-def target_cells(table: Table, task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """The raw cells of a task and where they are present.
-
-    Returns:
-        Two arrays, `[rows]`, or `[rows, labels]` for a task of several columns. A task with one column of
-        lists has `[rows]` objects.
-
-    Raises:
-        SchemaError: a column the table does not have.
-    """
-    for column in task.columns:
-        _check_column(table, task, column)
-    if len(task.columns) == 1:
-        return table.values(task.columns[0]), table.mask(task.columns[0])
-    present = np.stack([table.mask(column) for column in task.columns], axis=1)
-    cells = [table.values(column) for column in task.columns]
-    if all(column.dtype.kind in "iufb" for column in cells):
-        return np.stack([column.astype(np.float64) for column in cells], axis=1), present
-    return np.stack([column.astype(object) for column in cells], axis=1), present
-
-
-def _check_column(table: Table, task: Task, column: str) -> None:
-    if column not in table.columns:
-        raise SchemaError(
-            f"task {task.name!r}: there is no column {column!r} in the table; {nearest(column, table.columns)}"
-        )
-
-
 def fit_task(table: Table, task: Task, rows: np.ndarray) -> Fitted:
     """What the task learns (classes, scale, constants) from these rows of its own.
 
@@ -89,8 +63,11 @@ def fit_task(table: Table, task: Task, rows: np.ndarray) -> Fitted:
     values, present = _cells_of(table, task, rows)
     if not present.any():
         columns = ", ".join(repr(column) for column in task.columns)
+        conventions = {"missing": task.missing, "mask": task.mask, "where": task.where}
+        named = ", ".join(f"{setting}={shown(value)}" for setting, value in conventions.items() if value)
+        by = f" that is a label by {named}" if named else ""
         raise SchemaError(
-            f"task {task.name!r}: column {columns} has no value in any of the {len(rows)} training rows; "
+            f"task {task.name!r}: column {columns} has no value{by} in any of the {len(rows)} training rows; "
             "leave the task out or give it rows with a value"
         )
     fitted = task.fit(values, present)
@@ -122,8 +99,8 @@ def encode_targets(table: Table, tasks: Sequence[Task], fitted: Mapping[str, Fit
         whole = task.encode(*_cells_of(table, task, rows), fitted[task.name])
         target, counts = (select_rows(cells, chosen) for cells in whole)
         of_rows = None
-        if task.weight is not None:
-            of_rows = torch.from_numpy(row_weights(table, task)[rows]).to(torch.float32)
+        if task.weight_columns:
+            of_rows = torch.from_numpy(label_weights(table, task)[rows]).to(torch.float32)
         values[task.name], present[task.name] = target, counts
         weight[task.name] = _weights(task, target, counts, fitted[task.name], of_rows)
     return Targets(values, present, weight)
@@ -139,7 +116,7 @@ def _weights(task: Task, target: Rows, counts: Rows, fitted: Fitted, of_rows: Te
     target, counts = as_padded(target), as_padded(counts)
     weights = task.cell_weight(target, counts, fitted).to(torch.float32)
     if of_rows is not None:
-        weights = weights * of_rows.reshape(-1, *[1] * (weights.ndim - 1))
+        weights = weights * of_rows.reshape(*of_rows.shape, *[1] * (weights.ndim - of_rows.ndim))
     return torch.where(counts, weights, 0.0)
 
 
@@ -151,32 +128,35 @@ def _cells_of(table: Table, task: Task, rows: np.ndarray) -> tuple[np.ndarray, n
     return values, asked
 
 
-def row_weights(table: Table, task: Task) -> np.ndarray:
-    """A task's column of row weights, float64 `[rows]`; where the task has no label, anything (NaN too).
+def label_weights(table: Table, task: Task) -> np.ndarray:
+    """A task's columns of weights, float64 `[rows]` or `[rows, labels]`; where there is no label, anything (NaN too).
 
     Raises:
-        SchemaError: no such column, or a labelled row's weight that is missing, negative or not finite.
+        SchemaError: no such column, or a label's weight that is missing, negative or not finite.
     """
-    if task.weight is None:
-        return np.ones(table.num_rows)
-    _check_column(table, task, task.weight)
-    weights = numbers_of(table, task.weight)
-    labelled = target_cells(table, task)[1].reshape(table.num_rows, -1).any(axis=1)
-    unfit = labelled & (np.isnan(weights) | (weights < 0))
-    if unfit.any():
-        row = int(np.argmax(unfit))
-        what = "is missing" if np.isnan(weights[row]) else f"is {weights[row]:g}"
-        raise SchemaError(
-            f"task {task.name!r}: the weight in column {task.weight!r}, row {row}, {what}; a number >= 0 is wanted"
-        )
-    return weights
+    labels = target_cells(table, task)[1]
+    present = labels if len(task.weight_columns) > 1 else row_has_label(table, task)[:, None]
+    found = []
+    for column, labelled in zip(task.weight_columns, present.T, strict=True):
+        check_column(table, task, column)
+        weights = numbers_of(table, column)
+        unfit = labelled & (np.isnan(weights) | (weights < 0))
+        if unfit.any():
+            row = int(np.argmax(unfit))
+            what = "is missing" if np.isnan(weights[row]) else f"is {weights[row]:g}"
+            raise SchemaError(
+                f"task {task.name!r}: the weight in column {column!r}, row {row}, {what}; a number >= 0 is wanted"
+            )
+        found.append(weights)
+    return found[0] if len(found) == 1 else np.stack(found, axis=1)
 
 
 def infer_kind_of_task(table: Table, column: str) -> str:
     """The kind of task a column suggests.
 
-    Lists are multilabel; strings, booleans and categories are classes; so are whole numbers with at most 20
-    different values (more than 10 only where each comes three times on average); all other numbers are a regression.
+    Lists of one length of numbers that are not all whole are a vector regression, other lists multilabel; strings,
+    booleans and categories are classes; so are whole numbers with at most 20 different values (more than 10 only where
+    each comes three times on average); all other numbers are a regression.
 
     Raises:
         SchemaError: no such column, nothing present in it, or a kind that is no target yet.
@@ -185,6 +165,8 @@ def infer_kind_of_task(table: Table, column: str) -> str:
     present = table.mask(column)
     if not present.any():
         raise SchemaError(f"column {column!r} has no value in any row, so it cannot be a target")
+    if kind == "vector" and _are_measured(table.values(column)[present]):
+        return "vector_regression"
     if kind in LIST_KINDS:
         return "multilabel"
     if kind in ("category", "boolean"):
@@ -196,3 +178,9 @@ def infer_kind_of_task(table: Table, column: str) -> str:
     values = np.unique(numbers_of(table, column)[present])
     are_few = len(values) <= min(MOST_CLASSES, max(FEW_CLASSES, int(present.sum()) // 3))
     return "classification" if are_few and (values == np.round(values)).all() else "regression"
+
+
+def _are_measured(cells: np.ndarray) -> bool:
+    """Whether lists hold numbers that are not all whole."""
+    flat = np.array([one for cell in cells for one in cell])
+    return flat.dtype.kind == "f" and bool((flat[np.isfinite(flat)] % 1 != 0).any())

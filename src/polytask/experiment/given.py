@@ -163,12 +163,14 @@ def input_columns(settings: DataSettings, sources: Mapping[str, Source]) -> list
 
     Raises:
         SchemaError: a column that no table has, a table without any, or one column of two kinds.
-        ConfigError: a target among the inputs.
+        ConfigError: a target, mask or weight among the inputs.
     """
     found: dict[str, str] = {}
     # A target of one table's task is no input of another's either.
     tasks = [task for source in sources.values() for task in source.tasks]
-    targets = {column: task.name for task in tasks for column in task.columns}
+    targets = {c: f"the weight of task {task.name!r}" for task in tasks for c in task.weight_columns}
+    targets |= {c: f"the mask of task {task.name!r}" for task in tasks for c in task.mask_columns}
+    targets |= {column: f"the target of task {task.name!r}" for task in tasks for column in task.columns}
     check_columns("ignore", settings.ignore, {name: source.table for name, source in sources.items()})
     check_columns("inputs", settings.inputs or (), {name: source.table for name, source in sources.items()})
     for name, source in sources.items():
@@ -182,7 +184,7 @@ def input_columns(settings: DataSettings, sources: Mapping[str, Source]) -> list
             raise SchemaError(f"inputs: table {name!r} has none of the columns {', '.join(settings.inputs or ())}")
         for column in here:
             if column in targets:
-                raise ConfigError(f"data.inputs: {column!r} is the target of task {targets[column]!r}; take it out")
+                raise ConfigError(f"data.inputs: {column!r} is {targets[column]}; take it out")
             kind = source.table.kind(column)
             if found.setdefault(column, kind) != kind and source.table.mask(column).any():
                 other = next(n for n, s in sources.items() if column in s.table.columns)

@@ -115,7 +115,9 @@ def make_blueprint(
     )
     try:
         with torch.random.fork_rng(devices=[]):
-            blueprint.encoder(spec).kinds()  # stages that do not meet are answered here, not from inside torch
+            kinds = blueprint.encoder(spec).kinds()  # stages that do not meet are answered here, not from inside torch
+        for task in experiment.tasks:
+            task.check_encoder(spec, kinds)
         model = blueprint.build()
         model.sharing.check_rows(tables, is_one_task_a_step=not experiment.agenda.constructor.balances)
     except ValueError as error:
@@ -202,12 +204,13 @@ def read_splits(path: Path) -> dict[str, Split]:
 
 def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
     """The papers of all that was chosen."""
-    classes: list[Any] = [type(task) for task in experiment.tasks]
+    classes: list[Any] = []
     chosen: list[Choice[Any]] = [blueprint.encoder, experiment.sharing, *experiment.regularizers, experiment.balancer]
     classes += [cls for choice in chosen for cls in constructors(choice)]
     classes.append(optimizer_class(experiment.train))
     classes += [cls for choice in experiment.data.augment for cls in constructors(choice)]
-    keys = [key for cls in classes if (key := getattr(cls, "paper", None))]
+    keys = [key for task in experiment.tasks for key in task.papers()]
+    keys += [key for cls in classes if (key := getattr(cls, "paper", None))]
     data = experiment.data
     if blueprint.spec.numbers and data.preprocess.numbers == "robust":
         keys.append("holzmuller2024")

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,21 @@ from polytask.experiment.prepare import Prepared, absolute, encode, prepare, rea
 from polytask.experiment.resume import check_same, record_environment, without_path
 from polytask.experiment.sources import Source
 from polytask.model import seed_of
+from polytask.ragged import as_padded
 from polytask.runs import (
     FORMAT,
+    Outputs,
     Run,
     RunFolder,
     TaskScores,
     environment,
     evaluating,
     finite,
+    judge,
     predictions,
     run_model,
 )
+from polytask.tasks import Fitted, thresholds
 from polytask.train import Progress, Quiet, Session, Team, TrainingData, make_progress, team, train
 
 
@@ -179,9 +184,22 @@ def _finish(
     scores: dict[str, TaskScores],
     seconds: float,
 ) -> None:
-    """Writes validation predictions, metrics, checksums; last of all that the Run is finished."""
-    folder.write("predictions/validation.parquet", _validation_predictions(session, prepared).to_parquet(index=False))
-    folder.write_json("metrics.json", {"validation": finite(scores), "test": None, "test_opened": None})
+    """Tunes what validation rows teach; writes their predictions, metrics, checksums; last that the Run is finished."""
+    outputs = _validation_outputs(session)
+    fitted = _tuned(session, outputs)
+    tuned = {name: fit for name, fit in fitted.items() if fit is not session.data.fitted[name]}
+    metrics: dict[str, Any] = {"validation": finite(scores), "test": None, "test_opened": None}
+    if tuned:
+        blueprint = replace(prepared.blueprint, fitted=fitted)
+        folder.write_json("model.json", blueprint.to_json())
+        for name, table in session.data.validation.items():
+            here = [session.data.tasks[task] for task in table.tasks if task in tuned]
+            scores = scores | judge(here, fitted, outputs[name], table)
+        # Said beside the scores: those of validation rows are of thresholds found on the same rows.
+        metrics |= {"validation": finite(scores), "tuned_on_validation": {n: thresholds(f) for n, f in tuned.items()}}
+    frame = _validation_predictions(session, prepared, outputs, fitted)
+    folder.write("predictions/validation.parquet", frame.to_parquet(index=False))
+    folder.write_json("metrics.json", metrics)
     folder.seal()
     best_score, best_epoch = session.selection.best["mean"]
     record = {"epochs": session.epoch, "best_epoch": best_epoch, "best_score": best_score}
@@ -189,16 +207,35 @@ def _finish(
     folder.write_json("run.json", folder.read_json("run.json") | ended | finite(record))
 
 
-def _validation_predictions(session: Session, prepared: Prepared) -> pd.DataFrame:
-    frames = []
+def _validation_outputs(session: Session) -> dict[str, Outputs]:
+    """What the weights that are kept say of every table's validation rows."""
     with evaluating(session.judged):
-        for name, table in session.data.validation.items():
-            tasks = [session.data.tasks[t] for t in table.tasks]
-            outputs = run_model(session.judged, table, tasks)
-            rows = pd.Index(prepared.splits[name].rows("validation"), name="row")
-            frame = predictions(tasks, session.data.fitted, outputs, probabilities=True, index=rows).reset_index()
-            frame.insert(0, "table", name)
-            frames.append(frame)
+        return {
+            name: run_model(session.judged, table, [session.data.tasks[task] for task in table.tasks])
+            for name, table in session.data.validation.items()
+        }
+
+
+def _tuned(session: Session, outputs: Mapping[str, Outputs]) -> dict[str, Fitted]:
+    """What the tasks have learnt, with what validation rows taught those that ask for it."""
+    fitted = dict(session.data.fitted)
+    for name, table in session.data.validation.items():
+        for task in table.tasks:
+            target, present = (as_padded(cells[task]).cpu() for cells in (table.targets, table.present))
+            fitted[task] = session.data.tasks[task].tune(fitted[task], outputs[name].values[task], target, present)
+    return fitted
+
+
+def _validation_predictions(
+    session: Session, prepared: Prepared, outputs: Mapping[str, Outputs], fitted: Mapping[str, Fitted]
+) -> pd.DataFrame:
+    frames = []
+    for name, table in session.data.validation.items():
+        tasks = [session.data.tasks[task] for task in table.tasks]
+        rows = pd.Index(prepared.splits[name].rows("validation"), name="row")
+        frame = predictions(tasks, fitted, outputs[name], probabilities=True, index=rows).reset_index()
+        frame.insert(0, "table", name)
+        frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
 

@@ -31,6 +31,14 @@ PAPERS: dict[str, str] = {
   year    = {2011},
   eprint  = {1103.0398}
 }""",
+    "cui2019": """@inproceedings{cui2019,
+  author    = {Cui, Yin and Jia, Menglin and Lin, Tsung-Yi and Song, Yang and Belongie, Serge},
+  title     = {Class-Balanced Loss Based on Effective Number of Samples},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  pages     = {9268--9277},
+  year      = {2019},
+  eprint    = {1901.05555}
+}""",
     "gorishniy2021": """@inproceedings{gorishniy2021,
   author    = {Gorishniy, Yury and Rubachev, Ivan and Khrulkov, Valentin and Babenko, Artem},
   title     = {Revisiting Deep Learning Models for Tabular Data},
@@ -70,6 +78,14 @@ PAPERS: dict[str, str] = {
   year      = {2015},
   eprint    = {1412.6980}
 }""",
+    "kiryo2017": """@inproceedings{kiryo2017,
+  author    = {Kiryo, Ryuichi and Niu, Gang and du Plessis, Marthinus C. and Sugiyama, Masashi},
+  title     = {Positive-Unlabeled Learning with Non-Negative Risk Estimator},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume    = {30},
+  year      = {2017},
+  eprint    = {1703.00593}
+}""",
     "lecun1998": """@article{lecun1998,
   author  = {LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
   title   = {Gradient-Based Learning Applied to Document Recognition},
@@ -79,5 +95,29 @@ PAPERS: dict[str, str] = {
   pages   = {2278--2324},
   year    = {1998},
   doi     = {10.1109/5.726791}
+}""",
+    "lin2017": """@inproceedings{lin2017,
+  author    = {Lin, Tsung-Yi and Goyal, Priya and Girshick, Ross and He, Kaiming and Doll{\\'a}r, Piotr},
+  title     = {Focal Loss for Dense Object Detection},
+  booktitle = {IEEE International Conference on Computer Vision},
+  pages     = {2980--2988},
+  year      = {2017},
+  eprint    = {1708.02002}
+}""",
+    "menon2021": """@inproceedings{menon2021,
+  author    = {Menon, Aditya Krishna and Jayasumana, Sadeep and Rawat, Ankit Singh and Jain, Himanshu
+               and Veit, Andreas and Kumar, Sanjiv},
+  title     = {Long-Tail Learning via Logit Adjustment},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2021},
+  eprint    = {2007.07314}
+}""",
+    "tjongkimsang2000": """@inproceedings{tjongkimsang2000,
+  author    = {Tjong Kim Sang, Erik F. and Buchholz, Sabine},
+  title     = {Introduction to the {CoNLL-2000} Shared Task: Chunking},
+  booktitle = {Conference on Computational Natural Language Learning},
+  pages     = {127--132},
+  year      = {2000},
+  eprint    = {cs/0009008}
 }""",
 }

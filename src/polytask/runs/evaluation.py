@@ -23,7 +23,7 @@ class Outputs:
     """What a model says of every row of a table, on the CPU, and what the losses come to.
 
     Attributes:
-        values: task -> output `[rows, …]`.
+        values: task -> output `[rows, …]`; NaN behind the end of a row that is shorter than others.
         losses: task -> mean loss over labelled cells; NaN without any.
     """
 
@@ -62,7 +62,7 @@ def run_model(
             outputs = model(batch.inputs, names)
         for task in tasks:
             output = outputs[task.name].float()
-            parts[task.name].append(output.cpu())
+            parts[task.name].append(_ended(output, task.lengths(batch.inputs)).cpu())
             if task.name in batch.labelled:
                 total, count = task.loss(
                     output, batch.targets[task.name], batch.present[task.name], batch.weight[task.name]
@@ -70,7 +70,15 @@ def run_model(
                 sums[task.name][0] += float(total)
                 sums[task.name][1] += float(count)
     losses = {name: total / count if count else math.nan for name, (total, count) in sums.items()}
-    return Outputs({name: join_padded(part) for name, part in parts.items() if part}, losses)
+    return Outputs({name: join_padded(part, math.nan) for name, part in parts.items() if part}, losses)
+
+
+def _ended(output: Tensor, lengths: Tensor | None) -> Tensor:
+    """The output with NaN behind each row's end."""
+    if lengths is None:
+        return output
+    is_behind = torch.arange(output.shape[1], device=output.device) >= lengths.unsqueeze(1)
+    return output.masked_fill(is_behind.unsqueeze(2), math.nan)
 
 
 def outputs_of(model: nn.Module, table: JudgedExamples, tasks: Sequence[Task], batch_size: int) -> Outputs:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from polytask.config import plain
-from polytask.data import DROPPED, Finding, Preprocessor, Split, Table, located, target_cells
+from polytask.data import DROPPED, Finding, Preprocessor, Split, Table, located, row_has_label
 from polytask.errors import ConfigError
 from polytask.experiment import ALL, Experiment, Given, Source, fit_preprocessor
 from polytask.model import seed_of
@@ -103,9 +103,7 @@ class StudyData:
 
     def labelled(self, task: Task) -> np.ndarray:
         """Which rows of a task's table have a label of it."""
-        table = self.tables[self.table_of(task.name)]
-        present: np.ndarray = target_cells(table, task)[1].reshape(table.num_rows, -1)
-        return np.asarray(present.any(axis=1))
+        return row_has_label(self.tables[self.table_of(task.name)], task)
 
     def _alone(self, name: str, split: int) -> tuple[dict[str, Table], dict[str, Split]]:
         """The task's table; rows without a label of it are dropped."""
@@ -119,8 +117,8 @@ class StudyData:
         found = dict(self.tables)
         for where, table in self.tables.items():
             here = [task for task in self.tasks if self.table_of(task.name) == where]
-            own = {column for task in here if task.name == name for column in task.columns}
-            partners = [column for task in here for column in task.columns]
+            own = {column for task in here if task.name == name for column in (*task.columns, *task.mask_columns)}
+            partners = [column for task in here for column in (*task.columns, *task.mask_columns)]
             columns = [column for column in dict.fromkeys(partners) if column not in own]
             if not columns:
                 continue
@@ -183,10 +181,12 @@ def pooled_experiment(experiment: Experiment, tasks: Sequence[Task], tables: Map
         raise ConfigError("study.companions: pooled wants a table for each task; these tasks share their rows")
     first = replace(tasks[0], name=POOLED, column=None, weight=None, after=())
     for task in tasks:
-        if replace(task, name=POOLED, column=None, weight=None, after=()) != first or len(task.columns) > 1:
+        is_limited = bool(task.mask or task.where or task.aligned_with)
+        same = replace(task, name=POOLED, column=None, weight=None, after=())
+        if same != first or len(task.columns) > 1 or is_limited:
             raise ConfigError(
-                f"study.companions: pooled wants tasks of one kind with the same settings and one column each; "
-                f"{tasks[0].name!r} and {task.name!r} differ"
+                "study.companions: pooled wants tasks of one kind with the same settings and one column each, "
+                f"without mask or where; {tasks[0].name!r} and {task.name!r} differ"
             )
     taken = [*(experiment.data.inputs or ())]
     of_task = unused("task", taken)

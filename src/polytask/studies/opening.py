@@ -54,6 +54,12 @@ class Answers:
         tasks = [task.name for task in run.tasks]
         weights = ["mean", *(tasks if job.unit.role == CANDIDATE and len(tasks) > 1 else [])]
         outputs = run.test_outputs(weights)
+        # The thresholds that each Run has tuned are its own: its outputs are moved to where the common ones are.
+        for name, judged in self._judged_by(job, data):
+            tuned = run.blueprint.fitted.get(name, judged.fitted)
+            for found in outputs.values():
+                if name in found:
+                    found[name] = judged.task.recut(found[name], tuned, judged.fitted)
         arm = job.unit.arm
         for name, judged in self._judged_by(job, data):
             rows = given.splits[ALL if ALL in given.splits else data.table_of(name)].rows("test")

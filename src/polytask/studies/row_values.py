@@ -24,7 +24,13 @@ from polytask.studies.influence import (
 )
 from polytask.studies.pairs import pairs_roc_auc
 from polytask.studies.resampling import resampled_evidence
-from polytask.tasks import Fitted, Metric, Task
+from polytask.studies.vector_values import (
+    mean_absolute_error,
+    mean_r2,
+    mean_root_squared_error,
+    mean_squared_error,
+)
+from polytask.tasks import Fitted, Metric, Task, cut_of, own_units
 
 #: Resamples where a metric has no row values.
 RESAMPLES = 1000
@@ -188,15 +194,28 @@ def _label_macro_auc(judged: Judged, outputs: Tensor) -> Float[np.ndarray, "seed
 
 
 def _label_hamming(judged: Judged, outputs: Tensor) -> Float[np.ndarray, "seeds rows"]:
-    return hamming_loss(outputs.numpy() > 0, _positive(judged), judged.present.numpy())
+    return hamming_loss((outputs.double() > cut_of(judged.fitted)).numpy(), _positive(judged), judged.present.numpy())
 
 
 def _number(values: Callable[..., np.ndarray]) -> Callable[[Judged, Tensor], np.ndarray]:
     """A row value of numbers, in the target's own units."""
 
     def of(judged: Judged, outputs: Tensor) -> Float[np.ndarray, "seeds rows"]:
+        if "transform" in judged.fitted:
+            target = own_units(judged.target, judged.fitted, is_target=True)
+            return values(own_units(outputs, judged.fitted), target)
         sd = judged.fitted["sd"]
         return values(outputs.double().numpy() * sd, judged.target.double().numpy() * sd)
+
+    return of
+
+
+def _vector(values: Callable[..., np.ndarray]) -> Callable[[Judged, Tensor], np.ndarray]:
+    """A row value of several numbers, in their own units."""
+
+    def of(judged: Judged, outputs: Tensor) -> Float[np.ndarray, "seeds rows"]:
+        sd = np.array(judged.fitted["sd"])
+        return values(outputs.double().numpy() * sd, judged.target.double().numpy() * sd, judged.present.numpy())
 
     return of
 
@@ -218,7 +237,7 @@ def _pairs(judged: Judged, outputs: Tensor) -> Float[np.ndarray, "seeds rows"]:
 
 
 def _classes(judged: Judged, outputs: Tensor) -> Int[np.ndarray, "seeds rows"]:
-    return ((outputs > 0).long() if outputs.ndim == 2 else outputs.argmax(dim=2)).numpy()
+    return ((outputs.double() > cut_of(judged.fitted)).long() if outputs.ndim == 2 else outputs.argmax(dim=2)).numpy()
 
 
 def _positive(judged: Judged) -> Bool[np.ndarray, "rows labels"]:
@@ -240,4 +259,8 @@ _KINDS: dict[tuple[str, str], Callable[[Judged, Tensor], np.ndarray]] = {
     ("ordinal", "accuracy"): _rank_accuracy,
     ("ordinal", "mean_rank_error"): _rank_error,
     ("similarity", "roc_auc"): _pairs,
+    ("vector_regression", "r2"): _vector(mean_r2),
+    ("vector_regression", "rmse"): _vector(mean_root_squared_error),
+    ("vector_regression", "mae"): _vector(mean_absolute_error),
+    ("vector_regression", "mse"): _vector(mean_squared_error),
 }

@@ -13,10 +13,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
-from polytask.feature import Feature, OutputSpec
+from polytask.feature import Feature, Inputs, InputSpec, Kind, OutputSpec
+from polytask.ragged import Rows
+from polytask.tasks.label_conventions import as_values, check_label_columns, checked_where
 
 #: What a task learnt from its training rows: JSON values only.
 Fitted = dict[str, Any]
@@ -49,8 +51,16 @@ class Task(ABC):
     Args:
         name: of the task: letters, digits, `_`, `-`.
         column: the target's column; the task's name where not given.
-        weight: a column of row weights >= 0 for this task's training loss, all 1 where not given. They act on the
-            loss alone: metrics, skill, the best constant and what `fit` counts take every row once.
+        weight: a column of row weights >= 0 for this task's training loss, all 1 where not given; for a task of several
+            columns, a list of as many: a weight a cell. They act on the loss alone: metrics, skill, the best constant
+            and what `fit` counts take every row once.
+        missing: a value, or a list of values, that mean "no label" (−1, "?"), as an empty cell does.
+        mask: a column that says which rows have a label (true or 1); for a task of several columns one for all, or a
+            list of as many.
+        where: `{column: value or list of values}`: labels count only in rows that have these, for the loss and for
+            metrics (conversions count only where clicked). What is so selected is not missing at random: predictions
+            for other rows are then an extrapolation. Sharing schemes such as `aitm` model the chain of tasks instead
+            (Ma and others: Entire space multi-task model. SIGIR 2018. arXiv 1804.07931).
         after: tasks that this one waits for (read by staged agendas).
         reads: the stage whose feature the head reads (0 the first, -1 the last), or several.
         hidden: widths of hidden layers in the head (ReLU); none: one linear layer.
@@ -63,7 +73,10 @@ class Task(ABC):
     name: str
     _: KW_ONLY
     column: str | None = None
-    weight: str | None = None
+    weight: str | Sequence[str] | None = None
+    missing: bool | int | float | str | Sequence[bool | int | float | str] | None = None
+    mask: str | Sequence[str] | None = None
+    where: dict[str, bool | int | float | str | Sequence[bool | int | float | str]] | None = None
     after: Sequence[str] = ()
     reads: int | Sequence[int] = -1
     hidden: Sequence[int] = ()
@@ -83,11 +96,15 @@ class Task(ABC):
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise ValueError(f"{NAME_RULE}; got {self.name!r}")  # noqa: TRY004
-        for setting in ("column", "weight"):
+        if self.column is not None and not isinstance(self.column, str):
+            raise ValueError(f"task {self.name!r}: column is the name of a column, got {self.column!r}")
+        for setting in ("weight", "mask"):
             value = getattr(self, setting)
-            if value is not None and not isinstance(value, str):
-                more = "; a task's own weight is set by the balancer fixed" if setting == "weight" else ""
-                raise ValueError(f"task {self.name!r}: {setting} is the name of a column, got {value!r}{more}")
+            check_label_columns(self.name, setting, value, len(self.columns))
+            object.__setattr__(self, setting, tuple(value) if isinstance(value, list) else value)
+        if isinstance(self.missing, list):
+            object.__setattr__(self, "missing", tuple(self.missing))
+        object.__setattr__(self, "where", checked_where(self.name, self.where))
         for setting in ("after", "hidden"):
             object.__setattr__(self, setting, self._as_tuple(setting))
         if not isinstance(self.reads, int):
@@ -110,16 +127,61 @@ class Task(ABC):
             return tuple(value)
         raise ValueError(f"task {self.name!r}: {setting} is a list, got {value!r}: write {setting}=[{value!r}]")
 
+    def _columns(self) -> tuple[str, ...]:
+        """The setting `columns` of a kind that has it; the one column where it is not given."""
+        columns = self._as_tuple("columns") or (self.column or self.name,)
+        if self.column is not None and columns != (self.column,):
+            raise ValueError(f"task {self.name!r}: give column={self.column!r} or columns={list(columns)}, not both")
+        if len(set(columns)) < len(columns):
+            raise ValueError(f"task {self.name!r}: a column is named twice in columns={list(columns)}")
+        return columns
+
     @property
     def columns(self) -> Sequence[str]:
-        """The columns that hold the targets (one, but for multilabel tasks)."""
+        """The columns that hold the targets (one, but for kinds that have the setting)."""
         return (self.column or self.name,)
+
+    @property
+    def weight_columns(self) -> tuple[str, ...]:
+        """The columns of weights: none, one, or one for each of `columns`."""
+        return as_values(self.weight)
+
+    @property
+    def mask_columns(self) -> tuple[str, ...]:
+        """The columns that say which cells are labels: none, one, or one for each of `columns`."""
+        return as_values(self.mask)
+
+    @property
+    def missing_values(self) -> tuple[bool | int | float | str, ...]:
+        """What means "no label"."""
+        return as_values(self.missing)
 
     @property
     def place(self) -> str:
         """How an error names the task and where its target is."""
         more = f" and {len(self.columns) - 1} more" if len(self.columns) > 1 else ""
         return f"task {self.name!r} (column {self.columns[0]!r}{more})"
+
+    @property
+    def aligned_with(self) -> str | None:
+        """A column of lists, each as long as the row's target; none where a target is one cell."""
+        return None
+
+    def check_encoder(self, spec: InputSpec, kinds: Sequence[Kind]) -> None:  # noqa: B027
+        """Raises ValueError where the inputs or the stages it reads lack something that this kind needs.
+
+        Args:
+            spec: of the inputs.
+            kinds: what each stage of the encoder gives.
+        """
+
+    def lengths(self, inputs: Inputs) -> Int[Tensor, " batch"] | None:
+        """How many places of each row's output are of the row, where outputs are padded; None: all of them.
+
+        What is kept of outputs to judge and decode (`polytask.runs`) is NaN behind them: no later step can then
+        take padding for an answer, and `decode` knows where a row ends.
+        """
+        return None
 
     def metrics_for(self, fitted: Fitted) -> tuple[Metric, ...]:
         """The metrics that fit what training found (two classes, or more), the usual primary one first."""
@@ -146,12 +208,32 @@ class Task(ABC):
     @abstractmethod
     def encode(
         self, values: Shaped[np.ndarray, "rows ..."], present: Bool[np.ndarray, "rows ..."], fitted: Fitted
-    ) -> tuple[Shaped[Tensor, "rows ..."], Bool[Tensor, "rows ..."]]:
-        """Raw cells as the tensor the loss reads, and which cells count.
+    ) -> tuple[Rows, Rows]:
+        """Raw cells as the tensor the loss reads, and which cells count; `Ragged` where rows differ in length.
 
         A cell whose class training did not have comes back as not present. Cells that are not present hold a
         finite filler, so that no NaN meets a gradient.
         """
+
+    def tune(self, fitted: Fitted, output: Tensor, target: Tensor, present: Tensor) -> Fitted:
+        """What it has learnt, with what the validation rows teach once the weights are trained.
+
+        Args:
+            fitted: what `fit` returned.
+            output: for all validation rows, under the weights that are kept.
+            target: as `encode` gave them.
+            present: of the target's shape.
+        """
+        return fitted
+
+    def recut(self, output: Tensor, tuned: Fitted, fitted: Fitted) -> Tensor:
+        """An output of a model with its own thresholds, so that those of `fitted` say the same of it."""
+        return output
+
+    def papers(self) -> tuple[str, ...]:
+        """Keys of what it comes from, under its settings."""
+        paper = getattr(self, "paper", None)
+        return (paper,) if paper else ()
 
     def cell_weight(self, target: Tensor, present: Tensor, fitted: Fitted) -> Float[Tensor, "rows ..."]:
         """What each cell weighs in the loss before row weights: class weights, where the kind has them."""

@@ -121,18 +121,28 @@ def as_array(classes: Sequence[Class]) -> np.ndarray:
 
 
 def weights_by_class(
-    weight: str | Mapping[Class, float] | None, classes: Sequence[Class], counts: Sequence[int]
+    weight: str | Mapping[Class, float] | None, classes: Sequence[Class], counts: Sequence[int], beta: float = 0.0
 ) -> list[float]:
-    """Each class's weight in the loss: 1, N/(C n_c) if "balanced", or as given (1 where not named).
+    """Each class's weight in the loss: 1, by how many cells it has, or as given (1 where not named).
 
-    C is the number of classes that have cells, so that the mean weight of the cells counted is 1; a class without any
-    weighs 1.
+    "balanced": N/(C n_c), so that the mean weight of the cells counted is 1. "effective": in proportion to
+    (1 − β)/(1 − β^n_c), the inverse of the effective number of cells, with sum C. C is the number of classes that have
+    cells; a class without any weighs 1.
     """
     if weight is None:
         return [1.0] * len(classes)
     if isinstance(weight, str):
-        share = sum(counts) / max(sum(number > 0 for number in counts), 1)
-        return [share / number if number else 1.0 for number in counts]
+        num_classes = max(sum(number > 0 for number in counts), 1)
+        if weight == "balanced":
+            share = sum(counts) / num_classes
+            return [share / number if number else 1.0 for number in counts]
+        inverse = [_inverse_effective_number(number, beta) if number else 0.0 for number in counts]
+        return [num_classes * one / sum(inverse) if one else 1.0 for one in inverse]
     index = class_index(classes)
     given = {index[class_key(name)]: value for name, value in weight.items()}
     return [float(given.get(k, 1.0)) for k in range(len(classes))]
+
+
+def _inverse_effective_number(number: int, beta: float) -> float:
+    """(1 − β)/(1 − β^n): 1 for β = 0, about 1/n for β near 1."""
+    return (1 - beta) / -math.expm1(number * math.log(beta)) if beta else 1.0

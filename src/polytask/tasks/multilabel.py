@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
-from torch.nn import functional
 
 from polytask.errors import SchemaError
 from polytask.tasks.base import Fitted, Metric, Task, VectorHead, in_full_precision, masked, weighted_sum
+from polytask.tasks.class_losses import AdjustedHead, check_losses, log_prior, papers_of, yes_or_no_losses
 from polytask.tasks.classes import Class, class_index, class_key, class_order, natural, weights_by_class
 from polytask.tasks.scores import NAN, roc_auc
+from polytask.tasks.thresholds import best_cut, check_threshold, cut_of, from_cut, given_cut, on_side
 
 
 def _columns_of(output: Tensor, target: Tensor, present: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -37,19 +38,20 @@ def macro_roc_auc(output: Tensor, target: Tensor, present: Tensor, fitted: Fitte
 
 def macro_f1(output: Tensor, target: Tensor, present: Tensor, fitted: Fitted) -> float:
     """Mean F1 over the labels that have a positive among their present cells."""
-    columns = [column for column in _columns_of(output, target, present) if bool(column[1].any())]
+    columns = [column for column in _columns_of(from_cut(output, fitted), target, present) if bool(column[1].any())]
     return float(np.mean([_f1(*column) for column in columns])) if columns else NAN
 
 
 def micro_f1(output: Tensor, target: Tensor, present: Tensor, fitted: Fitted) -> float:
     """F1 over all present cells together."""
-    columns = _columns_of(output, target, present)
+    columns = _columns_of(from_cut(output, fitted), target, present)
     return _f1(torch.cat([logits for logits, _ in columns]), torch.cat([positive for _, positive in columns]))
 
 
 def hamming_loss(output: Tensor, target: Tensor, present: Tensor, fitted: Fitted) -> float:
     """The share of present cells predicted wrongly."""
-    wrong = torch.cat([(logits > 0) != positive for logits, positive in _columns_of(output, target, present)])
+    columns = _columns_of(from_cut(output, fitted), target, present)
+    wrong = torch.cat([(logits > 0) != positive for logits, positive in columns])
     return float(wrong.double().mean()) if len(wrong) else NAN
 
 
@@ -74,7 +76,19 @@ class Multilabel(Task):
     Args:
         columns: of the labels; one column: its cells are lists. The task's `column` where not given.
         class_weight: "balanced" weighs the yes of a label N/(2 n_yes) and its no N/(2 n_no), by the label's N
-            present cells of the training rows; every cell weighs 1 where not given.
+            present cells of the training rows; "effective" in proportion to (1 − β)/(1 − β^n), with sum 2; every cell
+            weighs 1 where not given. As with the next three settings, probabilities are then no frequencies.
+        beta: β in [0, 1) of "effective".
+        criterion: "cross_entropy", or "focal": (1 − p)^γ times it, p the probability of what the cell holds.
+        gamma: γ >= 0 of "focal"; 0: cross entropy.
+        alpha: α in (0, 1) of "focal": a factor of the yes, 1 − α of the no.
+        logit_adjustment: τ >= 0: τ log(π/(1 − π)), π a label's training frequency, is added to its logit in training
+            and only there.
+        label_smoothing: ε in [0, 1): the target becomes (1−ε) y + ε/2.
+        threshold: the probability in (0, 1) above which a label is predicted; "tuned": for each label the one that is
+            best on the validation rows, found once the weights are trained (while they train, 1/2); a label without a
+            yes there keeps 1/2.
+        tuned_for: what it is best for: "f1" or "accuracy" of the label.
 
     Raises:
         ValueError: both `column` and other `columns` are given, or a column twice.
@@ -88,7 +102,15 @@ class Multilabel(Task):
     """
 
     columns: Sequence[str] = ()
-    class_weight: Literal["balanced"] | None = None
+    class_weight: Literal["balanced", "effective"] | None = None
+    beta: float = 0.9999
+    criterion: Literal["cross_entropy", "focal"] = "cross_entropy"
+    gamma: float = 2.0
+    alpha: float | None = None
+    logit_adjustment: float = 0.0
+    label_smoothing: float = 0.0
+    threshold: float | Literal["tuned"] = 0.5
+    tuned_for: Literal["f1", "accuracy"] = "f1"
 
     kind: ClassVar[str] = "multilabel"
     link: ClassVar[Literal["softmax", "sigmoid", "identity"]] = "sigmoid"
@@ -100,15 +122,27 @@ class Multilabel(Task):
     )
 
     def __post_init__(self) -> None:
-        columns = self._as_tuple("columns") or (self.column or self.name,)
-        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "columns", self._columns())
         super().__post_init__()
-        if self.class_weight not in (None, "balanced"):
-            raise ValueError(f"task {self.name!r}: class_weight is 'balanced' or None, got {self.class_weight!r}")
-        if self.column is not None and columns != (self.column,):
-            raise ValueError(f"task {self.name!r}: give column={self.column!r} or columns={list(columns)}, not both")
-        if len(set(columns)) < len(columns):
-            raise ValueError(f"task {self.name!r}: a column is named twice in columns={list(columns)}")
+        check_losses(
+            self.name,
+            beta=self.beta,
+            gamma=self.gamma,
+            alpha=self.alpha,
+            logit_adjustment=self.logit_adjustment,
+            label_smoothing=self.label_smoothing,
+        )
+        check_threshold(self.name, self.threshold)
+        if self.class_weight not in (None, "balanced", "effective"):
+            raise ValueError(
+                f"task {self.name!r}: class_weight is 'balanced', 'effective' or None, got {self.class_weight!r}"
+            )
+        if self.alpha is not None and self.criterion != "focal":
+            raise ValueError(f"task {self.name!r}: alpha is of criterion='focal'; weigh labels by class_weight")
+
+    def papers(self) -> tuple[str, ...]:
+        """Of what its settings ask for."""
+        return papers_of(self)
 
     def fit(self, values: Shaped[np.ndarray, "rows ..."], present: Bool[np.ndarray, "rows ..."]) -> Fitted:
         """Finds the labels: `{"labels": [...], "positives": [...], "present": [...]}`.
@@ -125,7 +159,9 @@ class Multilabel(Task):
             raise SchemaError(
                 f"{self.place}: labels that are yes here and no there are wanted, but in the training rows {what}"
             )
-        return {"labels": labels, "positives": positives.astype(int).tolist(), "present": numbers.tolist()}
+        cut = given_cut(self.threshold)
+        given = {} if cut is None else {"cut": [cut] * len(labels)}
+        return {"labels": labels, "positives": positives.astype(int).tolist(), "present": numbers.tolist(), **given}
 
     def encode(
         self, values: Shaped[np.ndarray, "rows ..."], present: Bool[np.ndarray, "rows ..."], fitted: Fitted
@@ -137,13 +173,18 @@ class Multilabel(Task):
     def cell_weight(self, target: Tensor, present: Tensor, fitted: Fitted) -> Float[Tensor, "rows ..."]:
         """Each cell's weight, by its label and whether that is a yes."""
         counts = [(known - yes, yes) for yes, known in zip(fitted["positives"], fitted["present"], strict=True)]
-        weights = [weights_by_class(self.class_weight, (0, 1), pair) for pair in counts]
+        weights = [weights_by_class(self.class_weight, (0, 1), pair, self.beta) for pair in counts]
         no, yes = torch.tensor(weights, dtype=torch.float32, device=target.device).T
         return torch.where(target > 0.5, yes, no)
 
     def head(self, fitted: Fitted, widths: Sequence[int]) -> nn.Module:
         """One logit a label."""
-        return VectorHead(self, widths, len(fitted["labels"]))
+        head = VectorHead(self, widths, len(fitted["labels"]))
+        if not self.logit_adjustment:
+            return head
+        pairs = zip(fitted["positives"], fitted["present"], strict=True)
+        priors = torch.stack([log_prior([known - yes, yes]) for yes, known in pairs])
+        return AdjustedHead(head, self.logit_adjustment * (priors[:, 1] - priors[:, 0]))
 
     def loss(
         self,
@@ -152,10 +193,11 @@ class Multilabel(Task):
         present: Bool[Tensor, "batch ..."],
         weight: Float[Tensor, "batch ..."],
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Σ weight · binary cross entropy and Σ weight over present cells."""
+        """Σ weight · loss and Σ weight over present cells."""
         output = masked(in_full_precision(output), present)
         target = masked(target, present).to(output.dtype)
-        losses = functional.binary_cross_entropy_with_logits(output, target, reduction="none")
+        target = target * (1 - self.label_smoothing) + self.label_smoothing / 2
+        losses = yes_or_no_losses(output, target, self.gamma if self.criterion == "focal" else 0.0, self.alpha)
         return weighted_sum(losses, present, weight)
 
     def constant(self, fitted: Fitted, num_rows: int) -> Float[Tensor, "rows ..."]:
@@ -166,12 +208,27 @@ class Multilabel(Task):
         if self.primary in ("micro_f1", "macro_f1"):
             is_micro = self.primary == "micro_f1"
             always = torch.from_numpy(_best_for_micro_f1(share, present) if is_micro else share > 0)
-            logits = torch.where(always, logits.abs().clamp_min(1e-3), -logits.abs().clamp_min(1e-3))
+            logits = on_side(logits, always, fitted)
+        elif self.primary == "hamming_loss":
+            logits = on_side(logits, logits > 0, fitted)
         return logits.repeat(num_rows, 1)
 
+    def tune(self, fitted: Fitted, output: Tensor, target: Tensor, present: Tensor) -> Fitted:
+        """With the cut of each label that is best on these rows, where the threshold is tuned."""
+        if self.threshold != "tuned":
+            return fitted
+        columns = _columns_of(output, target, present)
+        return {**fitted, "cut": [best_cut(z.numpy(), positive.numpy(), self.tuned_for) for z, positive in columns]}
+
+    def recut(self, output: Tensor, tuned: Fitted, fitted: Fitted) -> Tensor:
+        """Moved by what lies between the two cuts, where a metric of predicted labels judges."""
+        if self.primary in (None, "macro_roc_auc"):
+            return output
+        return (from_cut(output, tuned) + cut_of(fitted)).to(output.dtype)
+
     def decode(self, output: Float[Tensor, "rows ..."], fitted: Fitted) -> dict[str, np.ndarray]:
-        """One column a label, `task.label`: 1 where its probability exceeds 1/2, else 0."""
-        chosen = (output.detach() > 0).cpu().numpy().astype(np.int64).T
+        """One column a label, `task.label`: 1 where its probability exceeds the threshold, else 0."""
+        chosen = (from_cut(output, fitted) > 0).numpy().astype(np.int64).T
         return {f"{self.name}.{label}": column for label, column in zip(fitted["labels"], chosen, strict=True)}
 
     def probabilities(self, output: Float[Tensor, "rows ..."], fitted: Fitted) -> dict[str, np.ndarray]:

@@ -1,8 +1,8 @@
 """Regression: a number a row."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torchmetrics.functional import regression as torchmetrics
 from polytask.errors import SchemaError
 from polytask.tasks.base import Fitted, Metric, Task, VectorHead, in_full_precision, masked, weighted_sum
 from polytask.tasks.scores import NAN, on_present
+from polytask.tasks.target_transform import LOWEST, TargetTransform, Transform
 from polytask.wording import shown
 
 #: What `float` would take, or warn of, though it is no number.
@@ -77,6 +78,46 @@ def _mae(output: Tensor, target: Tensor) -> float:
     return float(torchmetrics.mean_absolute_error(output, target.double()))
 
 
+def own_units(output: Tensor, fitted: Fitted, *, is_target: bool = False) -> np.ndarray:
+    """Outputs in the target's own units, float64; encoded targets too, whose range is their own."""
+    values: np.ndarray = output.detach().cpu().double().numpy() * fitted["sd"] + fitted["mean"]
+    if "transform" not in fitted:
+        return values
+    transform = TargetTransform(**fitted["transform"])
+    return transform.inverse(values) if is_target else transform.prediction(values)
+
+
+def _in_own_units(score: Callable[[Tensor, Tensor], float], *, has_unit: bool) -> Callable[..., float]:
+    """A score in the target's own units; where these are standardised ones times sd, of standardised ones."""
+
+    def of(output: Tensor, target: Tensor, present: Tensor, fitted: Fitted) -> float:
+        if "transform" not in fitted:
+            return (fitted["sd"] if has_unit else 1.0) * on_present(score)(output, target, present, fitted)
+        kept = present.cpu()
+        predicted = own_units(masked(output.cpu(), kept), fitted)
+        wanted = own_units(masked(target.cpu(), kept), fitted, is_target=True)
+        return on_present(score)(torch.from_numpy(predicted), torch.from_numpy(wanted), kept, fitted)
+
+    return of
+
+
+def check_criterion(task: str, criterion: str, delta: float) -> None:
+    """Raises ValueError for a criterion or δ that cannot be."""
+    if criterion not in ("mse", "mae", "huber"):
+        raise ValueError(f"task {task!r}: criterion is 'mse', 'mae' or 'huber', got {criterion!r}")
+    if not 0 < delta < float("inf"):
+        raise ValueError(f"task {task!r}: delta is a number > 0, got {delta}")
+
+
+def number_losses(output: Tensor, target: Tensor, criterion: str, delta: float) -> Tensor:
+    """The loss of every cell."""
+    if criterion == "mse":
+        return functional.mse_loss(output, target, reduction="none")
+    if criterion == "mae":
+        return functional.l1_loss(output, target, reduction="none")
+    return functional.huber_loss(output, target, reduction="none", delta=delta)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Regression(Task):
     """A number a row.
@@ -93,6 +134,11 @@ class Regression(Task):
     Args:
         criterion: the loss.
         delta: δ of the Huber loss, > 0, in standard deviations of the target.
+        transform: of the target, before it is standardised (see `TargetTransform`): "log" and "box_cox" for numbers
+            > 0, "log1p" for numbers > −1, "yeo_johnson" for any. The loss is then of transformed numbers; predictions
+            and all metrics are in own units. A transform's inverse of a mean is nearer the median than the mean of
+            the target: expect predictions below the mean of a target with a long tail. Predictions are kept within
+            ten widths of the training numbers' range.
 
     Example:
         >>> task = Regression("price")
@@ -102,42 +148,41 @@ class Regression(Task):
 
     criterion: Literal["mse", "mae", "huber"] = "mse"
     delta: float = 1.0
+    transform: Transform = "none"
 
     kind: ClassVar[str] = "regression"
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("r2", on_present(_r2)),
-        Metric(
-            "rmse",
-            lambda output, target, present, fitted: fitted["sd"] * on_present(_rmse)(output, target, present, fitted),
-            higher_is_better=False,
-            perfect=0.0,
-        ),
-        Metric(
-            "mae",
-            lambda output, target, present, fitted: fitted["sd"] * on_present(_mae)(output, target, present, fitted),
-            higher_is_better=False,
-            perfect=0.0,
-        ),
+        Metric("r2", _in_own_units(_r2, has_unit=False)),
+        Metric("rmse", _in_own_units(_rmse, has_unit=True), higher_is_better=False, perfect=0.0),
+        Metric("mae", _in_own_units(_mae, has_unit=True), higher_is_better=False, perfect=0.0),
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.criterion not in ("mse", "mae", "huber"):
-            raise ValueError(f"task {self.name!r}: criterion is 'mse', 'mae' or 'huber', got {self.criterion!r}")
-        if not 0 < self.delta < float("inf"):
-            raise ValueError(f"task {self.name!r}: delta is a number > 0, got {self.delta}")
+        check_criterion(self.name, self.criterion, self.delta)
+        if self.transform not in get_args(Transform):
+            known = ", ".join(get_args(Transform))
+            raise ValueError(f"task {self.name!r}: transform is one of {known}, got {self.transform!r}")
 
     def fit(self, values: Shaped[np.ndarray, "rows ..."], present: Bool[np.ndarray, "rows ..."]) -> Fitted:
-        """Learns `{"mean", "sd", "median"}`.
+        """Learns `{"mean", "sd", "median"}`; of transformed numbers where they are, with the transform's constants.
 
         Raises:
-            SchemaError: no cell, or one that is no finite number.
+            SchemaError: no cell, or one that is no finite number, or none that the transform takes.
         """
-        kept = numeric(values, present, self.place)[present]
+        kept = self._numbers(values, present)[present]
         if not len(kept):
             raise SchemaError(
                 f"{self.place}: every cell of the training rows is missing; leave the task out or fill its column"
             )
+        if self.transform != "none":
+            found = TargetTransform.fit(self.transform, kept)
+            # What is best to say always is the mean, or the median, of the numbers as they are.
+            own = found(np.array([kept.mean(), np.median(kept)])).tolist()
+            return self._scale_of(found(kept)) | {"transform": asdict(found), "best": own[0], "median": own[1]}
+        return self._scale_of(kept)
+
+    def _scale_of(self, kept: np.ndarray) -> Fitted:
         with np.errstate(over="ignore", invalid="ignore"):
             mean, sd, median = float(kept.mean()), float(kept.std()), float(np.median(kept))
         if not np.isfinite([mean, sd, median]).all():
@@ -157,7 +202,10 @@ class Regression(Task):
         Raises:
             SchemaError: a cell that is no finite number.
         """
-        scaled = (numeric(values, present, self.place) - fitted["mean"]) / fitted["sd"]
+        numbers = self._numbers(values, present)
+        if "transform" in fitted:
+            numbers[present] = TargetTransform(**fitted["transform"])(numbers[present])
+        scaled = (numbers - fitted["mean"]) / fitted["sd"]
         return torch.from_numpy(np.where(present, scaled, 0).astype(np.float32)), torch.from_numpy(present.copy())
 
     def head(self, fitted: Fitted, widths: Sequence[int]) -> nn.Module:
@@ -174,19 +222,29 @@ class Regression(Task):
         """Σ weight · loss, in standardised units, and Σ weight over present rows."""
         output = masked(in_full_precision(output), present)
         target = masked(target, present).to(output.dtype)
-        if self.criterion == "mse":
-            losses = functional.mse_loss(output, target, reduction="none")
-        elif self.criterion == "mae":
-            losses = functional.l1_loss(output, target, reduction="none")
-        else:
-            losses = functional.huber_loss(output, target, reduction="none", delta=self.delta)
+        losses = number_losses(output, target, self.criterion, self.delta)
         return weighted_sum(losses, present, weight)
 
     def constant(self, fitted: Fitted, num_rows: int) -> Float[Tensor, "rows ..."]:
-        """The training rows' mean (standardised: 0), or their median where `mae` is the primary metric."""
-        value = (fitted["median"] - fitted["mean"]) / fitted["sd"] if self.primary == "mae" else 0.0
+        """The training rows' mean, or their median where `mae` is the primary metric."""
+        best = fitted["median"] if self.primary == "mae" else fitted.get("best")
+        value = 0.0 if best is None else (best - fitted["mean"]) / fitted["sd"]
         return torch.full((num_rows,), value, dtype=torch.float32)
 
     def decode(self, output: Float[Tensor, "rows ..."], fitted: Fitted) -> dict[str, np.ndarray]:
         """Predictions in the target's own units, float64."""
-        return {self.name: output.detach().cpu().double().numpy() * fitted["sd"] + fitted["mean"]}
+        return {self.name: own_units(output, fitted)}
+
+    def _numbers(self, values: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """The cells as float64, all of which the transform takes."""
+        numbers = numeric(values, present, self.place)
+        lowest = LOWEST.get(self.transform)
+        if lowest is not None:
+            unfit = np.flatnonzero(present & (numbers <= lowest))
+            if len(unfit):
+                row = int(unfit[0])
+                raise SchemaError(
+                    f"{self.place}: transform={self.transform!r} takes numbers > {lowest:g}, got {numbers[row]:g} in "
+                    f"row {row}; transform='yeo_johnson' takes any"
+                )
+        return numbers

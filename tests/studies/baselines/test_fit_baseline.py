@@ -87,11 +87,11 @@ def test_validation_rows_are_not_learnt_from(name, case):
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds_without_a_baseline_are_refused(kind):
     task = KINDS[kind]("target")
-    assert all(can_do(name, task) == (kind != "similarity") for name in BASELINES)
+    assert all(can_do(name, task) == (kind not in ("similarity", "tagging")) for name in BASELINES)
     assert not can_do("forest", task)
     rows = Rows({NUMBERS: torch.zeros(2, 1)}, torch.zeros(2), torch.ones(2, dtype=torch.bool))
-    if kind == "similarity":
-        said = "task 'target': the baseline 'trees' knows no similarity task; it does classification, multilabel"
+    if kind in ("similarity", "tagging"):
+        said = f"task 'target': the baseline 'trees' knows no {kind} task; it does classification, multilabel"
         with pytest.raises(ConfigError, match=said):
             fit_baseline("trees", task, {}, rows, rows)
     with pytest.raises(ConfigError, match="unknown baseline 'tree'; did you mean 'trees'"):

@@ -10,6 +10,8 @@ from torch import Tensor
 from polytask.studies.baselines.baseline import Learnt, Lesson, Matrix, Rows
 from polytask.tasks import Fitted, Task
 
+#: Kinds of task whose target is numbers.
+NUMBERS = ("regression", "vector_regression")
 #: Logits are cut here: losses stay finite, and float32 still tells them apart.
 LARGEST_LOGIT = 50.0
 
@@ -53,7 +55,7 @@ def lesson_of(
     """The lesson of a target's column k, and the codes of its classes (none for numbers)."""
     rows, target = _labelled(*training, k)
     judged, judged_target = _labelled(*validation, k)
-    if task.kind == "regression":
+    if task.kind in NUMBERS:
         is_absolute = task.primary == "mae"
         classes = np.zeros(0, dtype=np.int64)
     else:
@@ -81,13 +83,13 @@ def _labelled(matrix: Matrix, rows: Rows, k: int) -> tuple[Matrix, np.ndarray]:
 def output_of(task: Task, fitted: Fitted, columns: Sequence[Column], rows: Matrix) -> Tensor:
     """The task's output: what its head would give, so that loss, metrics and decoding read it as they are."""
     output = task.constant(fitted, rows.shape[0]).double()
-    if task.kind == "multilabel":
+    if task.kind in ("multilabel", "vector_regression"):
         for k, column in enumerate(columns):
             if column.learnt is not None:
                 output[:, k] = torch.from_numpy(np.asarray(column.learnt(rows), dtype=np.float64))
     elif columns[0].learnt is not None:
         output = torch.from_numpy(_of_one(task, fitted, columns[0], rows))
-    if task.kind != "regression":
+    if task.kind not in NUMBERS:
         output = output.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
     return output.float()
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.errors import ConfigError, nearest
 from polytask.ragged import Blocks
-from polytask.studies.baselines.answers import Column, lesson_of, num_columns, output_of
+from polytask.studies.baselines.answers import NUMBERS, Column, lesson_of, num_columns, output_of
 from polytask.studies.baselines.baseline import Baseline, Matrix, Rows
 from polytask.studies.baselines.light_gbm import LightGBM
 from polytask.studies.baselines.linear import Linear
@@ -22,7 +22,7 @@ from polytask.tasks import Fitted, Task
 BASELINES: dict[str, type[Baseline]] = {"trees": Trees, "lightgbm": LightGBM, "linear": Linear}
 
 #: Kinds of task whose target is numbers or classes.
-KINDS = ("classification", "multilabel", "regression", "ordinal")
+KINDS = ("classification", "multilabel", "regression", "vector_regression", "ordinal")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class FittedBaseline:
     Attributes:
         task: which.
         fitted: what the task learnt from the training rows.
+        tuned: the same, with what validation rows taught it (thresholds).
         baseline: how it reads rows.
         columns: what was learnt, one a column of the target.
         setting: chosen on validation rows.
@@ -41,6 +42,7 @@ class FittedBaseline:
 
     task: Task
     fitted: Fitted
+    tuned: Fitted
     baseline: Baseline
     columns: Sequence[Column]
     setting: dict[str, Any]
@@ -54,7 +56,8 @@ class FittedBaseline:
 
     def outputs(self, inputs: Blocks) -> Tensor:
         """The task's output for encoded rows, float32: logits, log-probabilities, or standardised numbers."""
-        return output_of(self.task, self.fitted, self.columns, self.baseline.matrix(inputs))
+        output = output_of(self.task, self.fitted, self.columns, self.baseline.matrix(inputs))
+        return self.task.recut(output, self.tuned, self.fitted)
 
 
 def can_do(name: str, task: Task) -> bool:
@@ -100,18 +103,20 @@ def fit_baseline(
     began = time.perf_counter()
     baseline = BASELINES[name](training.inputs)
     read = [(baseline.matrix(rows.inputs), rows) for rows in (training, validation)]
-    settings = baseline.for_numbers if task.kind == "regression" else baseline.for_classes
+    settings = baseline.for_numbers if task.kind in NUMBERS else baseline.for_classes
     tried = [(setting, _learn(baseline, task, read, setting, seed)) for setting in settings]
     outputs = [output_of(task, fitted, columns, read[1][0]) for _, columns in tried]
     best = _best(task, fitted, outputs, validation)
     setting, columns = tried[best]
+    tuned = task.tune(fitted, outputs[best], validation.target, validation.present)
     return FittedBaseline(
         task=task,
         fitted=fitted,
+        tuned=tuned,
         baseline=baseline,
         columns=columns,
         setting=dict(setting),
-        validation_skill=_skill(task, fitted, outputs[best], validation),
+        validation_skill=_skill(task, tuned, outputs[best], validation),
         seconds=time.perf_counter() - began,
     )
 
@@ -122,7 +127,7 @@ def _learn(
     columns = []
     for k in range(num_columns(read[0][1])):
         lesson, classes = lesson_of(task, k, *read)
-        has_one_value = len(classes) < 2 and task.kind != "regression"
+        has_one_value = len(classes) < 2 and task.kind not in NUMBERS
         learnt = None if has_one_value or not len(lesson.target) else baseline.learn(lesson, setting, seed)
         columns.append(Column(learnt, classes, len(lesson.target)))
     return columns
