@@ -92,6 +92,7 @@ def test_encoders_inside_scale_too():
     assert half == {
         "table": {"resnet": {"width": 5, "blocks": 2}},
         "images": {"lenet": {"channels": [3, 8], "widths": [60, 42]}},
+        "sequences": {"conv1d": {"embedding": 32, "widths": [64, 64]}},
         "widths": (10,),
         "dropout": 0.3,
     }
