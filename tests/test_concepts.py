@@ -10,7 +10,7 @@ from polytask.yaml_file import parse_yaml
 TEXT = (Path(__file__).resolve().parents[1] / "docs" / "concepts.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("catalogue", ["encoders", "sharings", "regularizers", "balancers", "agendas"])
+@pytest.mark.parametrize("catalogue", ["features", "encoders", "sharings", "regularizers", "balancers", "agendas"])
 def test_every_member_is_named(catalogue):
     from polytask.catalogue import CATALOGUES
 

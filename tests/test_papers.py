@@ -5,7 +5,7 @@ import re
 import pytest
 
 from polytask.balance import BALANCERS
-from polytask.data import AUGMENTATIONS
+from polytask.data import AUGMENTATIONS, FEATURES
 from polytask.encoders import ENCODERS
 from polytask.papers import PAPERS, TABLES, bibtex
 from polytask.regularizers import REGULARIZERS
@@ -45,7 +45,7 @@ def test_an_unknown_key_is_answered_with_the_nearest() -> None:
     "cls",
     [
         c
-        for cat in (BALANCERS, ENCODERS, SHARINGS, REGULARIZERS, TASKS, OPTIMIZERS, AUGMENTATIONS)
+        for cat in (BALANCERS, ENCODERS, FEATURES, SHARINGS, REGULARIZERS, TASKS, OPTIMIZERS, AUGMENTATIONS)
         for c in cat.values()
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 from polytask import papers
 from polytask.balance import BALANCERS, Balancer, Smooth
 from polytask.config import settings_of
-from polytask.data import AUGMENTATIONS
+from polytask.data import AUGMENTATIONS, FEATURES
 from polytask.encoders import ENCODERS
 from polytask.errors import ConfigError, nearest
 from polytask.papers import Reference
@@ -22,6 +22,7 @@ from polytask.train import AGENDAS, OPTIMIZERS
 #: The catalogues by the word a user types.
 CATALOGUES: Mapping[str, Mapping[str, type[Any]]] = {
     "tasks": TASKS,
+    "features": FEATURES,
     "encoders": ENCODERS,
     "sharings": SHARINGS,
     "regularizers": REGULARIZERS,

@@ -215,6 +215,7 @@ def test_list(polytask):
     found = strict(polytask("list", "--json").stdout)
     assert set(found) == {
         "tasks",
+        "features",
         "encoders",
         "sharings",
         "regularizers",

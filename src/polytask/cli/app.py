@@ -170,7 +170,8 @@ def list_(
     catalogue: Annotated[
         str | None,
         typer.Argument(
-            help="tasks, encoders, sharings, regularizers, balancers, agendas, optimizers, augmentations; or all."
+            help="tasks, features, encoders, sharings, regularizers, balancers, agendas, optimizers, augmentations; "
+            "all without it."
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -18,8 +18,11 @@ from polytask.data.augment import (
 )
 from polytask.data.batch import WHOLE, Batch, Examples, JudgedExamples, Part, Walk
 from polytask.data.by_value import clean, tables_by_value
+from polytask.data.cache import Cache
 from polytask.data.cells import keys_of
+from polytask.data.decode import DecodedExamples, encode_new_rows, encode_rows
 from polytask.data.entities import group_keys
+from polytask.data.features import DEFAULT_FEATURES, FEATURES, Featurizer
 from polytask.data.finding import Finding
 from polytask.data.folds import make_folds
 from polytask.data.images import ImageColumn, located
@@ -27,6 +30,7 @@ from polytask.data.lint import lint
 from polytask.data.lint_across import lint_across
 from polytask.data.merge import merge
 from polytask.data.parts import DROPPED, Split
+from polytask.data.pictures import ImageSettings
 from polytask.data.prepared import PreprocessSettings
 from polytask.data.preprocess import Preprocessor, default_inputs
 from polytask.data.read import read
@@ -43,10 +47,14 @@ from polytask.data.target_cells import row_has_label, target_cells
 from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task
 from polytask.data.tensor_table import Stream, TensorTable
 from polytask.data.time_windows import SPLIT, WindowSettings, windows
+from polytask.data.unreadable import Unreadable, skip_unreadable
+from polytask.data.workers import Workers
 
 __all__ = [
     "AUGMENTATIONS",
+    "DEFAULT_FEATURES",
     "DROPPED",
+    "FEATURES",
     "KINDS",
     "RESAMPLERS",
     "SELECTABLE",
@@ -57,10 +65,14 @@ __all__ = [
     "AugmentedExamples",
     "Batch",
     "BatchAugmentation",
+    "Cache",
     "Column",
+    "DecodedExamples",
     "Examples",
+    "Featurizer",
     "Finding",
     "ImageColumn",
+    "ImageSettings",
     "JudgedExamples",
     "Part",
     "PreprocessSettings",
@@ -77,8 +89,10 @@ __all__ = [
     "Table",
     "Targets",
     "TensorTable",
+    "Unreadable",
     "Walk",
     "WindowSettings",
+    "Workers",
     "augment_rows",
     "batch_augmentations",
     "check_masks",
@@ -87,6 +101,8 @@ __all__ = [
     "correlation",
     "cramers_v",
     "default_inputs",
+    "encode_new_rows",
+    "encode_rows",
     "encode_targets",
     "fit_task",
     "group_keys",
@@ -111,6 +127,7 @@ __all__ = [
     "row_has_label",
     "score_features",
     "select_features",
+    "skip_unreadable",
     "tables_by_value",
     "target_cells",
     "windows",

@@ -1,25 +1,26 @@
-"""Pictures in cells: arrays, PNG or JPEG bytes, or paths, as float32 `[rows, channels, height, width]`."""
+"""Pictures as an input: of one size and mode, normalised; float32 `[rows, channels, height, width]`."""
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from polytask.data.prepared import PreparedColumn, PreprocessSettings
-from polytask.data.schema import num_axes
+from polytask.data.cache import Cache, all_moments
+from polytask.data.decoded_column import CHUNK, DecodedColumn
+from polytask.data.media import DECODERS, MediaCells, folder_of, media_cells
+from polytask.data.moments import Moments, joined, moments_of
+from polytask.data.pictures import USUAL_SIZE, ImageSettings, as_floats, resized, with_channels
+from polytask.data.prepared import PreprocessSettings
 from polytask.data.table import Table
-from polytask.errors import MissingExtraError, SchemaError
+from polytask.data.workers import Workers
+from polytask.errors import SchemaError
 from polytask.feature import InputSpec
-from polytask.ragged import InputRows
 
 
 @dataclass(frozen=True)
-class ImageColumn(PreparedColumn):
+class ImageColumn(DecodedColumn):
     """A picture: normalised by the training pictures' mean and standard deviation of each channel.
 
     Attributes:
@@ -28,170 +29,139 @@ class ImageColumn(PreparedColumn):
         size: channels, height, width.
         mean: a channel.
         deviation: a channel; 1 where a channel is constant.
+        found: least and greatest height and width of the training pictures, where they differ.
+        resized: how many of these had another size.
     """
 
-    has_missing: bool
     size: tuple[int, ...]
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    found: tuple[int, ...] = ()
+    resized: int = 0
 
     @classmethod
-    def fit(cls, table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> "ImageColumn | None":
+    def fit(
+        cls,
+        table: Table,
+        name: str,
+        rows: np.ndarray,
+        settings: PreprocessSettings,
+        workers: Workers | None = None,
+        cache: Cache | None = None,
+    ) -> "ImageColumn | None":
         """Learns from these rows; None where none of them has a picture.
 
         Raises:
-            SchemaError: pictures of two sizes, or a cell that is none.
+            SchemaError: a cell that is no picture.
             MissingExtraError: files have to be decoded and pillow is not installed.
         """
         present = table.mask(name)[rows]
         if not present.any():
             return None
-        pixels = _pixels(table, name, rows[present], None)
-        mean = pixels.mean(axis=(0, 2, 3), dtype=np.float64)
-        deviation = pixels.std(axis=(0, 2, 3), dtype=np.float64)
-        deviation = np.where(deviation > 0, deviation, 1.0)
-        size = tuple(pixels.shape[1:])
-        return cls(name, not present.all(), size, tuple(mean.tolist()), tuple(deviation.tolist()))
+        cells = media_cells(table, name, rows[present], "image")
+        shapes = np.array(cells.shapes())
+        size = _size(settings.images, shapes)
+        differs = (shapes[:, :2] != size[1:]).any(axis=1)
+        varied = (shapes[:, :2] != shapes[0, :2]).any()
+        edges = (*shapes[:, :2].min(axis=0).tolist(), *shapes[:, :2].max(axis=0).tolist()) if varied else ()
+        empty = (0.0,) * size[0]
+        fitted = cls(name, not present.all(), size, empty, empty, edges, int(differs.sum()))
+        chunks = cells.chunks(max(1, CHUNK // int(np.prod(size))))
+        found = joined(all_moments(fitted, table, chunks, workers or Workers(), cache))
+        scales = (tuple(found.mean.tolist()), tuple(found.deviation.tolist()))
+        return cls(name, not present.all(), size, *scales, edges, fitted.resized)
+
+    def moments(self, decoded: np.ndarray) -> Moments:
+        """Of these pictures, a channel."""
+        return moments_of(as_floats(decoded), (0, 2, 3))
 
     @property
-    def names(self) -> list[str]:
-        """The number columns beside the picture."""
-        return [f"{self.name} is missing"] * self.has_missing
-
-    def numbers(self, table: Table, rows: np.ndarray) -> list[np.ndarray]:
-        """One array a name."""
-        return [~table.mask(self.name)[rows]] * self.has_missing
+    def decoding(self) -> dict[str, Any]:
+        """The size."""
+        return {"size": list(self.size)}
 
     @property
     def spec(self) -> InputSpec:
         """A picture."""
         return InputSpec(images={self.name: (self.size[0], self.size[1], self.size[2])})
 
-    def blocks(self, table: Table, rows: np.ndarray) -> Mapping[str, InputRows]:
-        """The pixels."""
-        return {self.name: torch.from_numpy(self.pixels(table, rows))}
+    @property
+    def kind(self) -> str:
+        """Of the column."""
+        return "image"
 
-    def pixels(self, table: Table, rows: np.ndarray) -> np.ndarray:
-        """float32 `[rows, channels, height, width]`; a missing picture is 0, the mean."""
-        present = table.mask(self.name)[rows]
-        pictures = np.zeros((len(rows), *self.size), dtype=np.float32)
-        if present.any():
-            shape = (1, self.size[0], 1, 1)
-            mean = np.reshape(self.mean, shape).astype(np.float32)
-            deviation = np.reshape(self.deviation, shape).astype(np.float32)
-            pictures[present] = (_pixels(table, self.name, rows[present], self.size) - mean) / deviation
-        return pictures
+    @property
+    def cell_shape(self) -> tuple[int, ...]:
+        """Of a picture."""
+        return self.size
+
+    @property
+    def notices(self) -> list[str]:
+        """That pictures are resized."""
+        if not self.resized:
+            return []
+        low, high = _shown(self.found[:2]), _shown(self.found[2:])
+        sizes = f"of sizes from {low} to {high}" if self.found else "of another size"
+        return [
+            f"column {self.name!r}: {self.resized:,} training pictures {sizes} are resized to {_shown(self.size[1:])}; "
+            "preprocess.images.size sets another"
+        ]
+
+    def decoded(self, cells: MediaCells) -> np.ndarray:
+        """These pictures `[cells, channels, height, width]`: uint8, float32 where some need it."""
+        return _stacked([self._fitted(cells, k) for k in range(len(cells))])
+
+    def finished(self, decoded: np.ndarray) -> np.ndarray:
+        """float32, normalised."""
+        shape = (1, self.size[0], 1, 1)
+        mean = np.reshape(self.mean, shape).astype(np.float32)
+        deviation = np.reshape(self.deviation, shape).astype(np.float32)
+        values = as_floats(decoded)
+        values = values - mean if values is decoded else np.subtract(values, mean, out=values)
+        return np.divide(values, deviation, out=values)
+
+    def _fitted(self, cells: MediaCells, k: int) -> np.ndarray:
+        """One picture `[channels, height, width]`."""
+        pixels, (channels, height, width) = cells[k], self.size
+        if channels not in (1, 3, pixels.shape[2]):
+            raise SchemaError(
+                f"{cells.place(k)}: the picture has {pixels.shape[2]} channels, but training has {channels}; arrays "
+                "of 2 or 4 channels are taken as they are, unless preprocess.images.mode is 'grey' or 'rgb'"
+            )
+        pixels = resized(with_channels(pixels, channels), (height, width), self.name)
+        return pixels.transpose(2, 0, 1)
 
 
 def located(table: Table, columns: Sequence[str]) -> Table:
-    """These columns as a table of their own, in which the paths of pictures hold whatever folder it is read from."""
+    """These columns as a table of their own, in which the paths of files hold whatever folder it is read from.
+
+    Cells that cannot be read and count as missing are empty in it.
+    """
     frame = table.frame[list(columns)].copy()
     for name in columns:
-        if table.kind(name) == "image":
+        if table.kind(name) in DECODERS:
             cells = [str((folder_of(table) / c).absolute()) if isinstance(c, str) else c for c in frame[name]]
-            frame[name] = pd.Series(cells, dtype=object)
+            frame[name] = pd.Series(cells, dtype=object).where(table.mask(name), None)
     return Table(frame, kinds={name: table.kind(name) for name in columns})
 
 
-def folder_of(table: Table) -> Path:
-    """Where relative paths start."""
-    return table.source.parent if table.source and table.source.is_file() else table.source or Path()
+def _size(settings: ImageSettings, shapes: np.ndarray) -> tuple[int, int, int]:
+    """Channels, height and width of all pictures, from the training pictures' height, width and channels."""
+    is_one_size = (shapes[:, :2] == shapes[0, :2]).all()
+    height, width = settings.size or (shapes[0, :2].tolist() if is_one_size else USUAL_SIZE)
+    channels = sorted(set(shapes[:, 2].tolist()))
+    if settings.mode != "auto":
+        return {"grey": 1, "rgb": 3}[settings.mode], height, width
+    if len(channels) == 1:
+        return channels[0], height, width
+    return (3 if channels[-1] >= 3 else 1), height, width
 
 
-def _pixels(table: Table, name: str, rows: np.ndarray, size: tuple[int, ...] | None) -> np.ndarray:
-    """The pictures of these rows, all of one size (that of training, or of the first row where None)."""
-    cells = table.values(name)
-    folder = folder_of(table)
-    pictures: np.ndarray | None = None
-    for k, row in enumerate(rows):
-        place = f"column {name!r}, row {row}"
-        picture = _picture(cells[row], folder, place, name)
-        if size is None:
-            size = picture.shape
-        if picture.shape != size:
-            origin = f"row {rows[0]}" if pictures is not None else "training"
-            raise SchemaError(
-                f"{place}: the picture is {_shown(picture.shape)}, but {origin} has {_shown(size)}; "
-                "all pictures of a column need one size"
-            )
-        if pictures is None:
-            pictures = np.empty((len(rows), *size), dtype=np.float32)
-        pictures[k] = picture
-    assert pictures is not None
-    return pictures
+def _stacked(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    if len({picture.dtype for picture in pictures}) > 1:
+        pictures = [as_floats(picture) for picture in pictures]
+    return np.ascontiguousarray(np.stack(pictures))
 
 
-def _picture(cell: Any, folder: Path, place: str, name: str) -> np.ndarray:
-    """One cell as float32 `[channels, height, width]`; whole numbers are taken to run to 255."""
-    if isinstance(cell, str):
-        path = folder / cell  # an absolute path stays as it is
-        if not path.is_file():
-            raise SchemaError(f"{place}: there is no picture {str(path)!r}")
-        cell = path.read_bytes()
-    if isinstance(cell, (bytes, bytearray, memoryview)):
-        pixels = _decoded(bytes(cell), place, name)
-    elif isinstance(cell, (list, tuple, np.ndarray)) and num_axes(cell) in (2, 3):
-        pixels = _stacked(cell, place)
-    else:
-        raise SchemaError(
-            f"{place}: a {type(cell).__name__} is no picture; "
-            "an array [H, W] or [H, W, C], PNG or JPEG bytes, or the path of a file is"
-        )
-    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    if not 1 <= pixels.shape[2] <= 4 or not pixels.size:
-        raise SchemaError(
-            f"{place}: the array has shape {list(pixels.shape)}; [H, W] or [H, W, C] with C = 1 to 4 is wanted"
-        )
-    whole = pixels.dtype.kind in "iu"
-    pixels = pixels.astype(np.float32) / np.float32(255 if whole else 1)
-    if not np.isfinite(pixels).all():
-        raise SchemaError(f"{place}: the picture holds NaN or infinite values")
-    return pixels.transpose(2, 0, 1)
-
-
-def _stacked(cell: Any, place: str) -> np.ndarray:
-    """An array, also from the nested lists that Parquet and JSON give back."""
-    try:
-        pixels = np.array(_lists(cell))
-    except ValueError:
-        raise SchemaError(f"{place}: the rows of the picture differ in length") from None
-    if pixels.dtype.kind not in "biuf":
-        raise SchemaError(f"{place}: the picture holds {pixels.dtype} values; numbers are wanted")
-    return pixels
-
-
-def _lists(cell: Any) -> Any:
-    if isinstance(cell, np.ndarray) and cell.dtype != object:
-        return cell
-    return [_lists(item) for item in cell] if isinstance(cell, (list, tuple, np.ndarray)) else cell
-
-
-def _decoded(data: bytes, place: str, name: str) -> np.ndarray:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingExtraError("pillow", "vision", f"decoding the pictures of column {name!r}") from None
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.mode.startswith(("I", "F")):
-                raise SchemaError(f"{place}: a picture of mode {image.mode!r}; 8 bits a channel are wanted")
-            grey = image.mode in ("1", "L", "LA")
-            return np.asarray(image.convert("L" if grey else "RGB"))
-    except SchemaError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise SchemaError(f"{place}: cannot be decoded as a picture: {str(error).splitlines()[0]}") from None
-
-
-def _shown(size: tuple[int, ...]) -> str:
-    return f"{size[1]}×{size[2]} with {size[0]} channel{'s' if size[0] > 1 else ''}"
-
-
-def picture_of(table: Table, name: str, row: int) -> np.ndarray:
-    """One picture as float32 `[channels, height, width]` in [0, 1], whatever it is kept as.
-
-    Raises:
-        SchemaError: the cell is no picture; names column and row.
-        MissingExtraError: a file has to be decoded and pillow is not installed.
-    """
-    return _picture(table.values(name)[row], folder_of(table), f"column {name!r}, row {row}", name)
+def _shown(size: Sequence[Any]) -> str:
+    return f"{size[0]}×{size[1]}"

@@ -102,7 +102,7 @@ class SequenceColumn(PreparedColumn):
             SchemaError: a cell that is no series of numbers, or of another number of channels.
         """
         present = rows[table.mask(name)[rows]]
-        cells = [_numbers(cell, name, row) for cell, row in zip(table.values(name)[present], present, strict=True)]
+        cells = [numbers_in(cell, name, row) for cell, row in zip(table.values(name)[present], present, strict=True)]
         filled = [cell for cell in cells if len(cell)]
         if not filled:
             return None
@@ -125,7 +125,7 @@ class SequenceColumn(PreparedColumn):
         mean, deviation = np.array(self.mean), np.array(self.deviation)
         series = []
         for row in rows:
-            values = self._checked(_numbers(cells[row], self.name, row), row) if present[row] else empty
+            values = self._checked(numbers_in(cells[row], self.name, row), row) if present[row] else empty
             series.append(((values - mean) / deviation).astype(np.float32))
         return {self.name: Ragged.of(series, empty)}
 
@@ -198,7 +198,7 @@ def _tokens(cell: Any, name: str, row: int) -> list[str]:
     )
 
 
-def _numbers(cell: Any, name: str, row: int) -> np.ndarray:
+def numbers_in(cell: Any, name: str, row: int) -> np.ndarray:
     """A cell as a finite float64 array of one or two axes."""
     what = "no list of numbers"
     if isinstance(cell, (list, tuple, np.ndarray)):
@@ -218,7 +218,7 @@ def _stacked(table: Table, name: str, rows: np.ndarray, width: int | None) -> np
     cells = table.values(name)
     vectors = []
     for row in rows:
-        vector = _numbers(cells[row], name, row)
+        vector = numbers_in(cells[row], name, row)
         width = len(vector) if width is None else width
         if vector.ndim != 1 or len(vector) != width or not width:
             raise SchemaError(

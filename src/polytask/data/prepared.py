@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from polytask.data.cells import booleans_of, keys_of, numbers_of, times_of
+from polytask.data.pictures import ImageSettings
 from polytask.data.scaling import WAYS, Scale
 from polytask.data.select_settings import Select
 from polytask.data.table import Table
@@ -37,6 +38,7 @@ class PreprocessSettings:
         min_token_count: the same of a token that stands in fewer places of the training rows than this.
         features: column -> what makes features of it (see `polytask list features`), in place of what its kind is
             given otherwise: a name, or `{name: settings}`.
+        images: what pictures are brought to, where no features are made of them.
         select: which input columns are read: the best ones, by the training rows; None: all.
 
     Raises:
@@ -50,6 +52,7 @@ class PreprocessSettings:
     min_count: int = 1
     min_token_count: int = 2
     features: dict[str, str | dict[str, dict[str, Any] | None]] = field(default_factory=dict)
+    images: ImageSettings = field(default_factory=ImageSettings)
     select: Select | None = None
 
     def __post_init__(self) -> None:
@@ -88,6 +91,11 @@ class PreparedColumn(ABC):
     def blocks(self, table: Table, rows: np.ndarray) -> Mapping[str, InputRows]:
         """What stands in the inputs under its own name."""
         return {}
+
+    @property
+    def notices(self) -> list[str]:
+        """What a user should know of how it is prepared."""
+        return []
 
 
 @dataclass(frozen=True)

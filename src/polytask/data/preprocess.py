@@ -1,6 +1,7 @@
 """Preprocessing: fitted on the training rows alone, stored without pickle, applied alike ever after."""
 
 import json
+import warnings
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,6 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from polytask.config import as_choice
+from polytask.data.cache import Cache
+from polytask.data.decoded_column import DecodedColumn
 from polytask.data.features import DEFAULT_FEATURES, FEATURES, FeatureColumn
 from polytask.data.images import ImageColumn
 from polytask.data.lists import SequenceColumn, TokensColumn, VectorColumn
@@ -26,6 +29,8 @@ from polytask.data.prepared import (
 from polytask.data.schema import INPUT_KINDS
 from polytask.data.split_settings import SplitSettings
 from polytask.data.table import Table
+from polytask.data.unreadable import skip_unreadable
+from polytask.data.workers import Workers
 from polytask.errors import RunError, SchemaError, nearest
 from polytask.feature import CATEGORIES, NUMBERS, InputSpec
 from polytask.ragged import InputRows
@@ -83,11 +88,13 @@ class Preprocessor:
         prepared: the columns that vary, in order.
         constant: input columns that were constant in training and are left out.
         unselected: input columns that were left out since others say more of the targets.
+        skips_unreadable: whether pictures, recordings and videos that cannot be read count as missing, with a warning.
     """
 
     prepared: tuple[PreparedColumn, ...]
     constant: tuple[str, ...] = ()
     unselected: tuple[str, ...] = ()
+    skips_unreadable: bool = False
 
     @classmethod
     def fit(
@@ -96,8 +103,18 @@ class Preprocessor:
         columns: Sequence[str],
         rows: np.ndarray,
         settings: PreprocessSettings = _DEFAULT_SETTINGS,
+        workers: Workers | None = None,
+        cache: Cache | None = None,
     ) -> "Preprocessor":
         """Learns from these rows only.
+
+        Args:
+            table: the rows.
+            columns: the inputs.
+            rows: training rows, positions in the table.
+            settings: how inputs are prepared.
+            workers: processes that decode pictures, recordings and videos; this one where not given.
+            cache: keeps on disk what was decoded.
 
         Raises:
             SchemaError: an unknown column, one of a kind that is no input, a cell that cannot be read (names
@@ -110,7 +127,7 @@ class Preprocessor:
                 raise SchemaError(f"preprocess.features: there is no input column {name!r}; {nearest(name, columns)}")
         prepared, constant = [], []
         for name in columns:
-            column = _fit(table, name, np.asarray(rows), settings)
+            column = _fit(table, name, np.asarray(rows), settings, workers, cache)
             if column is None:
                 constant.append(name)
             else:
@@ -130,8 +147,23 @@ class Preprocessor:
         numbers = InputSpec(numbers=tuple(name for column in self.prepared for name in column.names))
         return sum((column.spec for column in self.prepared), numbers)
 
+    @property
+    def cited(self) -> list[str]:
+        """Keys of the publications behind the features."""
+        return [key for column in self.prepared if isinstance(column, FeatureColumn) for key in column.cited]
+
+    @property
+    def decoded(self) -> tuple[DecodedColumn, ...]:
+        """The columns whose cells are dear to read, and may be left for later."""
+        return tuple(column for column in self.prepared if isinstance(column, DecodedColumn) and column.is_decoded)
+
     def transform(
-        self, table: Table, rows: np.ndarray | None = None, *, absent: Collection[str] = ()
+        self,
+        table: Table,
+        rows: np.ndarray | None = None,
+        *,
+        absent: Collection[str] = (),
+        later: Collection[str] = (),
     ) -> dict[str, InputRows]:
         """Rows as tensors; columns may come in any order and number type, and others are not looked at.
 
@@ -139,6 +171,7 @@ class Preprocessor:
             table: the rows.
             rows: positions in the table; all where not given.
             absent: columns that the table need not have: where it has not, they are missing in all of its rows.
+            later: columns whose cells are not decoded now; only whether they are missing is told.
 
         Returns:
             `NUMBERS`: float32 `[rows, numbers]`, `CATEGORIES`: int64 `[rows, categories]`, and by its name
@@ -147,15 +180,8 @@ class Preprocessor:
         Raises:
             SchemaError: columns are missing, or a cell cannot be read; names column, row and value.
         """
-        missing = [name for name in self.lacking(table) if name not in absent]
-        if missing:
-            names = ", ".join(repr(name) for name in missing)
-            hint = f"; {nearest(missing[0], table.columns)}" if len(missing) == 1 else ""
-            raise SchemaError(f"the table lacks {names}, which the model was trained on{hint}")
         rows = np.arange(table.num_rows) if rows is None else np.asarray(rows)
-        if lacking := self.lacking(table):
-            kinds = {column.name: _kind_of(column) for column in self.prepared}
-            table = table.with_missing(lacking, kinds)
+        table = self.completed(table, absent, rows)
         inputs: dict[str, InputRows] = {}
         numbers: list[np.ndarray] = []
         codes: list[np.ndarray] = []
@@ -164,12 +190,35 @@ class Preprocessor:
                 codes.append(column.codes(table, rows))
                 continue
             numbers += column.numbers(table, rows)
-            inputs |= column.blocks(table, rows)
+            if column.name not in later:
+                inputs |= column.blocks(table, rows)
         if numbers:
             inputs[NUMBERS] = _joined(numbers, len(rows), np.float32)
         if codes:
             inputs[CATEGORIES] = _joined(codes, len(rows), np.int64)
         return inputs
+
+    def completed(self, table: Table, absent: Collection[str], rows: np.ndarray) -> Table:
+        """The table with the columns of `absent` that it lacks, missing in all rows.
+
+        Where cells that cannot be read are skipped, those of these rows are missing too, with a warning.
+
+        Raises:
+            SchemaError: it lacks others too.
+        """
+        missing = [name for name in self.lacking(table) if name not in absent]
+        if missing:
+            names = ", ".join(repr(name) for name in missing)
+            hint = f"; {nearest(missing[0], table.columns)}" if len(missing) == 1 else ""
+            raise SchemaError(f"the table lacks {names}, which the model was trained on{hint}")
+        if lacking := self.lacking(table):
+            table = table.with_missing(lacking, {column.name: _kind_of(column) for column in self.prepared})
+        if self.skips_unreadable:
+            kinds = {column.name: column.kind for column in self.prepared if isinstance(column, DecodedColumn)}
+            table, found = skip_unreadable(table, kinds, rows)
+            for each in found:
+                warnings.warn(each.sentence, stacklevel=3)
+        return table
 
     def lacking(self, table: Table) -> list[str]:
         """The columns that it reads and the table has not."""
@@ -192,6 +241,7 @@ class Preprocessor:
         tensors["num_columns"] = torch.tensor(len(self.prepared))
         written = {"format": FORMAT, "constant": list(self.constant), "columns": records}
         written |= {"unselected": list(self.unselected)} if self.unselected else {}
+        written |= {"skips_unreadable": True} if self.skips_unreadable else {}
         (folder / "preprocessing.json").write_text(json.dumps(written, indent=1, ensure_ascii=False), encoding="utf-8")
         save_file(tensors, folder / "preprocessing.safetensors")
 
@@ -208,7 +258,8 @@ class Preprocessor:
                 raise RunError(f"{folder / 'preprocessing.json'}: written by a newer polytask; upgrade to read it")
             tensors = load_file(folder / "preprocessing.safetensors")
             prepared = tuple(_loaded(k, dict(record), tensors) for k, record in enumerate(written["columns"]))
-            return cls(prepared, tuple(written["constant"]), tuple(written.get("unselected", ())))
+            unselected, skips = tuple(written.get("unselected", ())), written.get("skips_unreadable", False)
+            return cls(prepared, tuple(written["constant"]), unselected, skips)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             if isinstance(error, RunError):
                 raise
@@ -220,10 +271,17 @@ _KIND_OF = {cls: kind for kind, cls in _CLASSES.items()}
 
 def _kind_of(column: PreparedColumn) -> str:
     """The kind of a column as a table has it."""
-    return FEATURES[column.featurizer].reads[0] if isinstance(column, FeatureColumn) else _KIND_OF[type(column)]
+    return column.kind if isinstance(column, DecodedColumn) else _KIND_OF[type(column)]
 
 
-def _fit(table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings) -> PreparedColumn | None:
+def _fit(
+    table: Table,
+    name: str,
+    rows: np.ndarray,
+    settings: PreprocessSettings,
+    workers: Workers | None,
+    cache: Cache | None,
+) -> PreparedColumn | None:
     kind = table.kind(name)
     if kind not in INPUT_KINDS:
         raise SchemaError(
@@ -233,7 +291,9 @@ def _fit(table: Table, name: str, rows: np.ndarray, settings: PreprocessSettings
     wanted = settings.features.get(name, DEFAULT_FEATURES.get(kind))
     if wanted is not None:
         choice = as_choice(wanted, FEATURES, "features", path=("preprocess", "features", name))
-        return FeatureColumn.fit(table, name, rows, choice)
+        return FeatureColumn.fit(table, name, rows, choice, workers, cache)
+    if kind == "image":
+        return ImageColumn.fit(table, name, rows, settings, workers, cache)
     fitted: PreparedColumn | None = _CLASSES[kind].fit(table, name, rows, settings)
     return fitted
 

@@ -62,6 +62,9 @@ class Table:
         self.overrides: dict[str, str] = dict(kinds or {})
         self._kinds = dict(self.overrides)
         self._masks: dict[str, np.ndarray] = {}
+        #: Column -> rows whose cells are there but cannot be read, and count as missing; of the columns that were
+        #: looked through.
+        self.unreadable: dict[str, np.ndarray] = {}
 
     @classmethod
     def of(cls, data: Any, *, kinds: Mapping[str, str] | None = None) -> "Table":
@@ -114,6 +117,9 @@ class Table:
             if isinstance(series.dtype, pd.api.extensions.ExtensionDtype) and series.dtype.kind == "f":
                 # Nullable floats tell NaN from NA; to us both are missing.
                 present = present & ~np.isnan(series.to_numpy(dtype=float, na_value=0.0))
+            if name in self.unreadable:
+                present = present.copy()
+                present[self.unreadable[name]] = False
             self._masks[name] = present
         return self._masks[name]
 
@@ -136,7 +142,20 @@ class Table:
     def take(self, rows: np.ndarray) -> "Table":
         """These rows (positions, or true/false for each), with the kinds of the whole table."""
         kinds = {name: self.kind(name) for name in self.columns}
-        return Table(self.frame.iloc[rows], kinds=kinds, source=self.source, notes=self.notes)
+        found = Table(self.frame.iloc[rows], kinds=kinds, source=self.source, notes=self.notes)
+        if not self.unreadable:
+            return found
+        taken = np.arange(self.num_rows)[rows]
+        return found.without({name: np.flatnonzero(np.isin(taken, bad)) for name, bad in self.unreadable.items()})
+
+    def without(self, unreadable: Mapping[str, np.ndarray]) -> "Table":
+        """The same cells, of which these (column -> rows) count as missing; the fingerprint stays."""
+        if not unreadable:
+            return self
+        found = self._like(self.overrides)
+        found._kinds = dict(self._kinds)
+        found.unreadable = {**self.unreadable, **unreadable}
+        return found
 
     def with_kinds(self, kinds: Mapping[str, str]) -> "Table":
         """The same cells, with other kinds of some columns."""
@@ -155,15 +174,17 @@ class Table:
         return found
 
     def _like(self, kinds: Mapping[str, str]) -> "Table":
-        return Table(
+        found = Table(
             self.frame, kinds=kinds, source=self.source, origin=self.origin, notes=self.notes, value=self.value
         )
+        found.unreadable = self.unreadable
+        return found
 
     def with_missing(self, columns: Sequence[str], kinds: Mapping[str, str]) -> "Table":
         """The same rows with these columns besides, missing everywhere."""
         empty = pd.DataFrame({name: pd.Series([None] * self.num_rows, dtype=object) for name in columns})
         known = {name: self.kind(name) for name in self.columns} | {name: kinds[name] for name in columns}
-        return Table(pd.concat([self.frame, empty], axis=1), kinds=known, source=self.source)
+        return Table(pd.concat([self.frame, empty], axis=1), kinds=known, source=self.source).without(self.unreadable)
 
     def fingerprint(self) -> str:
         """SHA-256 over names, types and cells of all columns, in hexadecimal: the same in every process."""
@@ -236,11 +257,12 @@ def _hash_column(series: pd.Series) -> np.ndarray:
     try:
         return pd.util.hash_pandas_object(series, index=False).to_numpy()
     except TypeError:  # cells that do not hash: arrays, lists, records
-        digests = [hashlib.sha256(_bytes_of(cell)).digest()[:8] for cell in series]
+        digests = [hashlib.sha256(bytes_of_cell(cell)).digest()[:8] for cell in series]
         return np.frombuffer(b"".join(digests), dtype="<u8")
 
 
-def _bytes_of(cell: Any) -> bytes:
+def bytes_of_cell(cell: Any) -> bytes:
+    """What a cell that is an array, bytes or lists holds, for a digest."""
     if isinstance(cell, np.ndarray) and cell.dtype != object:
         return f"{cell.dtype}{cell.shape}".encode() + np.ascontiguousarray(cell).tobytes()
     if isinstance(cell, (bytes, bytearray)):

@@ -24,13 +24,22 @@ class TensorTable(JudgedExamples):
         inputs: as `Preprocessor.transform` gives them.
         targets: of the same rows, as `encode_targets` gives them.
         device: where the batches are wanted.
+        num_rows: where there may be neither inputs nor targets.
 
     Raises:
         ValueError: no rows, or inputs and targets of different numbers of rows.
     """
 
-    def __init__(self, inputs: Mapping[str, InputRows], targets: Targets, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        inputs: Mapping[str, InputRows],
+        targets: Targets,
+        device: torch.device | str = "cpu",
+        *,
+        num_rows: int | None = None,
+    ) -> None:
         sizes = {name: len(block) for name, block in (*inputs.items(), *targets.values.items())}
+        sizes |= {} if num_rows is None else {"rows": num_rows}
         if len(set(sizes.values())) != 1 or not max(sizes.values(), default=0):
             raise ValueError(f"inputs and targets need one number of rows >= 1, got {sizes}")
         self.num_rows = next(iter(sizes.values()))
@@ -162,13 +171,17 @@ class Stream(Walk):
 
     def next(self) -> Batch:
         """The next batch; after the last of a pass comes the first of the next, in a new order."""
+        return self.table.batch(self.next_index(), self.part)
+
+    def next_index(self) -> Tensor:
+        """The rows of the next batch, for whoever makes it."""
         if self._position == self.batches_per_pass:
             self._pass, self._position, self._batches = self._pass + 1, 0, ()
         if not self._batches:
             self._batches = self._drawn()
         index = self._batches[self._position]
         self._position += 1
-        return self.table.batch(index, self.part)
+        return index
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """See `Walk.restore`."""

@@ -55,6 +55,12 @@ class DataSettings:
             `<task>-<value>`; the column itself is no input.
         fewest_rows: of `by`: values with fewer labelled rows are left out, and said; not given: a value with too few
             for the split is refused.
+        unreadable: what becomes of pictures, recordings and videos that cannot be read: "error" ends it with the first
+            one's sentence; "skip" takes them for missing cells, which a notice and the Run count and name.
+        workers: processes that decode pictures, recordings and videos, a batch's at a time while training goes on; 0:
+            all are decoded before training and kept in memory. The same batches come either way.
+        cache: a folder that keeps decoded pictures and features of recordings and videos on disk, for this Run and
+            every other that wants the same of the same cells; batches are read from there.
     """
 
     path: str | dict[str, str] | None = None
@@ -75,8 +81,15 @@ class DataSettings:
     windows: WindowSettings | None = None
     by: str | None = None
     fewest_rows: int | None = None
+    unreadable: Literal["error", "skip"] = "error"
+    workers: int = 0
+    cache: str | None = None
 
     def __post_init__(self) -> None:
+        if self.unreadable not in ("error", "skip"):
+            raise ValueError(f"unreadable={self.unreadable!r}: 'error' or 'skip' is wanted")
+        if self.workers < 0:
+            raise ValueError(f"workers={self.workers}: a number of processes >= 0 is wanted")
         if self.inputs is not None and not self.inputs:
             raise ValueError("inputs is empty; name a column, or leave it out to use all")
         if self.inputs is not None and self.ignore:

@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from polytask.data import (
+    Cache,
     Finding,
     Preprocessor,
     Select,
     Selected,
     Split,
     Table,
+    Workers,
     choose_features,
     default_inputs,
     lint,
@@ -21,6 +23,7 @@ from polytask.data import (
     located,
     make_splits,
     score_features,
+    skip_unreadable,
 )
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment.choices import DataSettings, Experiment
@@ -63,9 +66,9 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
     if isinstance(found, Mapping) and all(isinstance(one, Source) for one in found.values()):
         return dict(found)
     if settings.steps.is_any:
-        return derived_sources(experiment, found)
+        return _readable(settings, derived_sources(experiment, found))
     if not isinstance(found, Mapping):
-        return {ALL: Source(settings.steps.read(found, settings.kinds), experiment.tasks)}
+        return _readable(settings, {ALL: Source(settings.steps.read(found, settings.kinds), experiment.tasks)})
     by_name = {task.name: task for task in experiment.tasks}
     for name in found:
         if name not in by_name:
@@ -78,7 +81,21 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
     for name, table in tables.items():
         here = {column: kind for column, kind in settings.kinds.items() if column in table.columns}
         tables[name] = Table.of(table, kinds=here)
-    return {name: Source(tables[name], (task,)) for name, task in by_name.items()}
+    return _readable(settings, {name: Source(tables[name], (task,)) for name, task in by_name.items()})
+
+
+def _readable(settings: DataSettings, sources: dict[str, Source]) -> dict[str, Source]:
+    """The same tables; where that is asked, cells of input columns that cannot be read are missing in them."""
+    if settings.unreadable == "error":
+        return sources
+    made = {}
+    with Workers(settings.workers) as workers:
+        for name, source in sources.items():
+            known = [name for name in settings.inputs or source.table.columns if name in source.table.columns]
+            kinds = {column: source.table.kind(column) for column in known if column not in settings.ignore}
+            table, found = skip_unreadable(source.table, kinds, workers=workers)
+            made[name] = replace(source, table=table, unreadable=tuple(found))
+    return made
 
 
 def make_given(experiment: Experiment, sources: Mapping[str, Source]) -> Given:
@@ -131,7 +148,11 @@ def fit_preprocessor(
         found = selected(settings.preprocess.select, sources, splits, inputs, tasks)
         inputs, dropped = found.kept, found.dropped
     training, rows = _training_rows(sources, splits, list(inputs))
-    return replace(Preprocessor.fit(training, inputs, rows, settings.preprocess), unselected=dropped)
+    # Of several tables' training rows a table is made, whose cells nobody asks for again.
+    cache = Cache(settings.cache) if settings.cache is not None and len(sources) == 1 else None
+    with Workers(settings.workers) as workers:
+        fitted = Preprocessor.fit(training, inputs, rows, settings.preprocess, workers, cache)
+    return replace(fitted, unselected=dropped, skips_unreadable=settings.unreadable == "skip")
 
 
 def selected(

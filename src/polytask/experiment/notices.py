@@ -81,6 +81,8 @@ def _rows(prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
         dropped, rows = counts["dropped"], sources[name].table.num_rows
         if dropped:
             yield f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there"
+        for each in sources[name].unreadable:
+            yield f"warning: {where}{each.sentence}"
 
 
 def _key(experiment: Experiment, sources: Mapping[str, Source]) -> Iterator[str]:
@@ -105,6 +107,8 @@ def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, S
     for name, kind in prepared.preprocessor.columns.items():
         kinds.setdefault(kind, []).append(name)
     yield "inputs: " + "; ".join(f"{len(names)} {kind} ({listed(names)})" for kind, names in kinds.items())
+    for column in prepared.preprocessor.prepared:
+        yield from column.notices
     constant = prepared.preprocessor.constant
     if constant:
         yield f"left out, constant in training: {listed(constant)}"

@@ -15,13 +15,17 @@ from polytask.config import Choice, constructors
 from polytask.data import (
     AugmentedExamples,
     BatchAugmentation,
+    Cache,
     Examples,
     Finding,
     ImageColumn,
+    JudgedExamples,
     Preprocessor,
     Split,
     TensorTable,
+    Workers,
     batch_augmentations,
+    encode_rows,
     encode_targets,
     fit_task,
     make_resampler,
@@ -86,7 +90,7 @@ def prepare(
         (folder / "preprocessing").mkdir(exist_ok=True)
         preprocessor.save(folder / "preprocessing")
     folder.write_json("lint.json", [finding.to_dict() for finding in made.findings])
-    folder.write("citations.bib", papers.bibtex(_cited(trained, blueprint)))
+    folder.write("citations.bib", papers.bibtex(_cited(trained, blueprint, preprocessor.cited)))
     folder.write_json("model.json", blueprint.to_json())
 
 
@@ -145,9 +149,14 @@ def encode(
     sources: Mapping[str, Source],
     device: torch.device,
     say: Callable[[str], None] = lambda sentence: None,
+    workers: Workers | None = None,
+    cache: Cache | None = None,
 ) -> TrainingData:
-    """Training and validation rows as tensors on the device; those of training resampled and augmented if asked for."""
-    parts: dict[str, dict[str, TensorTable]] = {"train": {}, "validation": {}}
+    """Training and validation rows as tensors on the device; those of training resampled and augmented if asked for.
+
+    What has to be decoded is decoded later, where there are workers or a cache; of resampled rows, now.
+    """
+    parts: dict[str, dict[str, JudgedExamples]] = {"train": {}, "validation": {}}
     fitted, preprocessor = prepared.blueprint.fitted, prepared.preprocessor
     resampler = make_resampler(experiment.data.resample, prepared.blueprint.tasks)
     planned = plan(experiment, list(preprocessor.columns), prepared.splits, sources)
@@ -162,10 +171,12 @@ def encode(
                 inputs, targets = resampled(
                     own, rows, resampler, generator, preprocessor=preprocessor, fitted=fitted, say=say
                 )
-            else:
-                targets = encode_targets(table, source.tasks, fitted, rows)
-                inputs = preprocessor.transform(table, rows, absent=preprocessor.lacking(table))
-            tables[name] = TensorTable(inputs, targets, device)
+                tables[name] = TensorTable(inputs, targets, device)
+                continue
+            targets, absent = encode_targets(table, source.tasks, fitted, rows), preprocessor.lacking(table)
+            tables[name] = encode_rows(
+                preprocessor, table, rows, targets, device=device, absent=absent, workers=workers, cache=cache
+            )
     tasks = {task.name: task for task in prepared.blueprint.tasks}
     training: dict[str, Examples] = {**parts["train"]}
     for name, source in sources.items():
@@ -202,8 +213,8 @@ def read_splits(path: Path) -> dict[str, Split]:
     return {str(name): Split.from_frame(part) for name, part in frame.groupby("table", sort=False)}
 
 
-def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
-    """The papers of all that was chosen."""
+def _cited(experiment: Experiment, blueprint: Blueprint, features: Sequence[str] = ()) -> list[str]:
+    """The papers of all that was chosen, those of features among them."""
     classes: list[Any] = []
     chosen: list[Choice[Any]] = [blueprint.encoder, experiment.sharing, *experiment.regularizers, experiment.balancer]
     classes += [cls for choice in chosen for cls in constructors(choice)]
@@ -211,6 +222,7 @@ def _cited(experiment: Experiment, blueprint: Blueprint) -> list[str]:
     classes += [cls for choice in experiment.data.augment for cls in constructors(choice)]
     keys = [key for task in experiment.tasks for key in task.papers()]
     keys += [key for cls in classes if (key := getattr(cls, "paper", None))]
+    keys += features
     data = experiment.data
     if blueprint.spec.numbers and data.preprocess.numbers == "robust":
         keys.append("holzmuller2024")

@@ -52,8 +52,9 @@ def record_environment(folder: RunFolder, now: dict[str, Any], say: Callable[[st
 
 
 def without_path(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A written experiment but for where its data are: what makes two Runs the same."""
-    return {**values, "data": {k: v for k, v in (values.get("data") or {}).items() if k != "path"}}
+    """A written experiment but for where its data are and who decodes them: what makes two Runs the same."""
+    aside = ("path", "workers", "cache")
+    return {**values, "data": {k: v for k, v in (values.get("data") or {}).items() if k not in aside}}
 
 
 def first_difference(old: Any, new: Any, path: str = "") -> tuple[str, Any, Any] | None:

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 import polytask
+from polytask.data import Cache, Workers
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
 from polytask.experiment.derived import as_trained, written_names
@@ -139,9 +140,11 @@ def _train(
     settings = experiment.train
     device = processes.device(settings.device, "train.device")
     began = time.time()
-    with own_state(settings.threads):
+    num_workers, kept = experiment.data.workers, experiment.data.cache
+    cache = None if kept is None else Cache(kept)
+    with own_state(settings.threads), Workers(num_workers) as workers:
         torch.manual_seed(seed_of(experiment.seed, "training"))
-        data = encode(experiment, prepared, sources, device, say)
+        data = encode(experiment, prepared, sources, device, say, workers if num_workers else None, cache)
         session = _session(experiment, prepared, data, device, processes)
         several = {"processes": processes.size} if processes.size > 1 else {}
         processes.by_first(lambda: record_environment(folder, environment(device) | several, say))
@@ -249,6 +252,7 @@ def _head(sources: Mapping[str, Source], given: Given | None) -> dict[str, Any]:
             "tasks": [task.name for task in s.tasks],
         }
         | _made(s)
+        | ({"unreadable": {each.column: each.to_dict() for each in s.unreadable}} if s.unreadable else {})
         for name, s in sources.items()
     }
     head = {

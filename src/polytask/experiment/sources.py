@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from polytask.data import Table
+from polytask.data import Table, Unreadable
 from polytask.tasks import Task
 
 #: The name of the one table that all tasks have in common.
@@ -11,7 +11,14 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Source:
-    """One table and the tasks whose rows it holds."""
+    """One table and the tasks whose rows it holds.
+
+    Attributes:
+        table: the rows.
+        tasks: that have targets in it.
+        unreadable: pictures, recordings and videos that cannot be read and count as missing.
+    """
 
     table: Table
     tasks: tuple[Task, ...]
+    unreadable: tuple[Unreadable, ...] = ()

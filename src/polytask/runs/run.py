@@ -12,7 +12,16 @@ import pandas as pd
 from safetensors.torch import load_file
 from torch import Tensor
 
-from polytask.data import Preprocessor, Schema, Split, Table, Targets, TensorTable, encode_targets
+from polytask.data import (
+    JudgedExamples,
+    Preprocessor,
+    Schema,
+    Split,
+    Table,
+    Targets,
+    encode_new_rows,
+    encode_targets,
+)
 from polytask.errors import ConfigError, RunError, nearest
 from polytask.model import Blueprint, Model
 from polytask.runs.asked import tables_of, tasks_of
@@ -175,8 +184,9 @@ class Run:
         if preference is not None:
             model = deepcopy(model)  # the next prediction is under the preference of training's end again
             model.sharing.prefer(preference)
-        inputs = self._preprocessor().transform(table, absent=self._absent(chosen))
-        encoded = TensorTable(inputs, Targets({}, {}, {}), pick_device(device))
+        every, none = np.arange(table.num_rows), Targets({}, {}, {})
+        place, absent = pick_device(device), self._absent(chosen)
+        encoded = encode_new_rows(self._preprocessor(), table, every, none, device=place, absent=absent)
         outputs = outputs_of(model, encoded, chosen, batch_size)
         index = rows.index if isinstance(rows, pd.DataFrame) else table.frame.index
         return predictions(chosen, self.blueprint.fitted, outputs, probabilities=probabilities, index=index)
@@ -242,7 +252,7 @@ class Run:
 
     def encoded(
         self, table: Table, tasks: Sequence[Task], rows: np.ndarray | None = None, *, device: str = "cpu"
-    ) -> TensorTable:
+    ) -> JudgedExamples:
         """Rows of a table as the model reads them, with the targets of these tasks.
 
         Args:
@@ -256,8 +266,8 @@ class Run:
         """
         chosen = np.arange(table.num_rows) if rows is None else rows
         targets = encode_targets(table, tasks, self.blueprint.fitted, chosen)
-        inputs = self._preprocessor().transform(table, chosen, absent=self._absent(tasks))
-        return TensorTable(inputs, targets, pick_device(device))
+        place, absent = pick_device(device), self._absent(tasks)
+        return encode_new_rows(self._preprocessor(), table, chosen, targets, device=place, absent=absent)
 
     def tables(self) -> dict[str, tuple[Table, list[str]]]:
         """The tables this Run was trained on, each with the names of its tasks.

@@ -36,6 +36,7 @@ class TfIdf(Featurizer):
     """
 
     reads: ClassVar[tuple[str, ...]] = ("text", "tokens", "category")
+    paper: ClassVar[str | None] = "salton1988"
     is_standardised: ClassVar[bool] = False
 
     def __init__(
@@ -82,6 +83,10 @@ class TfIdf(Featurizer):
         if self.sublinear:
             counts.data = 1 + np.log(counts.data)
         return normalize(counts.multiply(learnt["idf"]).tocsr())
+
+    def cited(self) -> tuple[str, ...]:
+        """The weights; and the hashing where terms are hashed."""
+        return ("salton1988", "weinberger2009") if self.hashed else ("salton1988",)
 
     def _counter(self, terms: list[str] | None = None) -> Any:
         from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from polytask.data.images import folder_of
+from polytask.data.media import folder_of
 from polytask.data.readers.pictures import folders_in, part_folders, pictures_in, relative
 from polytask.data.table import Table
 from polytask.errors import MissingExtraError, SchemaError
