@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
     Args:
         folder: with the sets in `data`; the tables go to `prepared`.
     """
-    (folder / "prepared").mkdir(exist_ok=True)
+    (folder / "prepared").mkdir(parents=True, exist_ok=True)
     for make in (tox21, fsdd, school):
         if (folder / "data" / make.__name__).is_dir():
             target = folder / "prepared" / f"{make.__name__}.parquet"
