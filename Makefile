@@ -38,6 +38,7 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/solver_time.py
 	$(BIN)/python benchmarks/real_data.py
 	$(BIN)/python benchmarks/study_overhead.py

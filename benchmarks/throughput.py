@@ -24,8 +24,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import polytask as pt
+from polytask.experiment.encode import encode
 from polytask.experiment.given import load_sources
-from polytask.experiment.prepare import encode, read_prepared
+from polytask.experiment.prepare import read_prepared
 from polytask.feature import CATEGORIES, NUMBERS
 from polytask.runs import RunFolder
 from polytask.train import Joint
@@ -122,7 +123,7 @@ def loader_share(run: pt.Run, table: pt.Table, threads: int) -> float:
 def tensors_of(run: pt.Run, table: pt.Table):
     folder = RunFolder(run.path)
     experiment = pt.Experiment(tasks=run.tasks)
-    data = encode(read_prepared(folder), load_sources(experiment, table), torch.device("cpu"))
+    data = encode(experiment, read_prepared(folder), load_sources(experiment, table), torch.device("cpu"))
     training = data.training["all"]
     targets = [training.targets[name].float() for name in TASKS]
     return training, (training.inputs[NUMBERS], training.inputs[CATEGORIES], *targets)

@@ -1,5 +1,6 @@
 """Rows that are nearly all zero, kept as what is not: what TF-IDF gives."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,11 @@ class SparseRows:
     def select(self, index: Int[Tensor, " chosen"]) -> "SparseRows":
         """These rows, sparse still."""
         return SparseRows(self.matrix[index.cpu().numpy()], self.device)
+
+    @classmethod
+    def joined(cls, blocks: Sequence["SparseRows"]) -> "SparseRows":
+        """Blocks of rows below each other."""
+        return cls(sparse.vstack([block.matrix for block in blocks], format="csr"), blocks[0].device)
 
     def to(self, device: torch.device | str) -> "SparseRows":
         """With batches on this device."""

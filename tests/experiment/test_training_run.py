@@ -215,11 +215,11 @@ def test_the_same_seed_gives_the_same_run(fit):
 
 def test_no_test_row_is_read_before_the_test_part_is_opened(fit, houses, monkeypatch):
     from polytask.data import Preprocessor
-    from polytask.experiment import prepare
+    from polytask.experiment import encode, prepare
     from polytask.runs import run as run_module
 
     read = []
-    real_targets, real_inputs, real_fit = prepare.encode_targets, Preprocessor.transform, prepare.fit_task
+    real_targets, real_inputs, real_fit = encode.encode_targets, Preprocessor.transform, prepare.fit_task
 
     def encode_targets(table, tasks, fitted, rows):
         read.extend(rows)
@@ -233,7 +233,7 @@ def test_no_test_row_is_read_before_the_test_part_is_opened(fit, houses, monkeyp
         read.extend(rows)
         return real_fit(table, task, rows)
 
-    for module in (prepare, run_module):
+    for module in (encode, run_module):
         monkeypatch.setattr(module, "encode_targets", encode_targets)
     monkeypatch.setattr(prepare, "fit_task", fit_task)
     monkeypatch.setattr(Preprocessor, "transform", transform)

@@ -67,6 +67,9 @@ def fit(
     sharing: Annotated[str | None, typer.Option(help="See: polytask list sharings.")] = None,
     balancer: Annotated[str | None, typer.Option(help="See: polytask list balancers.")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most this many.")] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read Parquet files piece by piece while training, never whole.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Of weights and order; the split has its own.")] = None,
     setting: SetOption = None,
     quiet: QuietOption = False,
@@ -88,6 +91,7 @@ def fit(
         "sharing": sharing,
         "balancer": balancer,
         "train.epochs": epochs,
+        "data.stream": True if stream else None,
         "seed": seed,
     }
     with team() as processes:
@@ -132,17 +136,18 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Predict every task for new rows."""
-    from polytask.cli.output import print_frame, write_frame
+    from polytask.cli.output import print_frames, write_frames
     from polytask.runs import load
 
-    frame = load(run).predict(rows, probabilities=probabilities, tasks=task or None, best_for=best_for, device=device)
+    # Rows of long Parquet files are read, predicted and written piece by piece.
+    frames = load(run).predict_by_parts(
+        rows, probabilities=probabilities, tasks=task or None, best_for=best_for, device=device
+    )
     if out is None:
-        print_frame(frame, as_json=as_json)
+        print_frames(frames, as_json=as_json)
     else:
-        write_frame(frame, out)
-        print(
-            json.dumps({"written": str(out), "rows": len(frame)}) if as_json else f"wrote {len(frame):,} rows to {out}"
-        )
+        count = write_frames(frames, out)
+        print(json.dumps({"written": str(out), "rows": count}) if as_json else f"wrote {count:,} rows to {out}")
 
 
 @app.command()

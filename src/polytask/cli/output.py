@@ -4,13 +4,15 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -106,35 +108,60 @@ def _number(value: float | None) -> str:
     return "–" if value is None or value != value else f"{value:.4g}"
 
 
-def print_frame(frame: pd.DataFrame, *, as_json: bool) -> None:
+def print_frames(frames: Iterable[pd.DataFrame], *, as_json: bool) -> None:
     """Rows to the terminal, as CSV or as JSON lines."""
-    if as_json:
-        print(frame.to_json(orient="records", lines=True), end="")
-    else:
-        frame.to_csv(sys.stdout, index=False)
+    for number, frame in enumerate(frames):
+        if as_json:
+            print(frame.to_json(orient="records", lines=True), end="")
+        else:
+            frame.to_csv(sys.stdout, index=False, header=number == 0)
 
 
-def write_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Rows to a file, whole or not at all.
+def write_frames(frames: Iterable[pd.DataFrame], path: Path) -> int:
+    """Rows to a file, part by part, whole or not at all; how many there were.
 
     Raises:
         ConfigError: a suffix that is not known.
         RunError: the file cannot be written.
     """
-    writers = {
-        ".csv": lambda p: frame.to_csv(p, index=False),
-        ".parquet": lambda p: frame.to_parquet(p, index=False),
-        ".jsonl": lambda p: frame.to_json(p, orient="records", lines=True),
-    }
+    writers = {".csv": _write_csv, ".parquet": _write_parquet, ".jsonl": _write_jsonl}
     if path.suffix not in writers:
         raise ConfigError(f"--out {path}: the suffix says the format: {', '.join(writers)}")
-    staged = path.with_name(f".{path.name}.new")
+    staged, count = path.with_name(f".{path.name}.new"), 0
+
+    def counted() -> Iterator[pd.DataFrame]:
+        nonlocal count
+        for frame in frames:
+            count += len(frame)
+            yield frame
+
     with explained(path):
         try:
-            writers[path.suffix](staged)
+            writers[path.suffix](counted(), staged)
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)
+    return count
+
+
+def _write_csv(frames: Iterator[pd.DataFrame], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for number, frame in enumerate(frames):
+            frame.to_csv(file, index=False, header=number == 0)
+
+
+def _write_jsonl(frames: Iterator[pd.DataFrame], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for frame in frames:
+            frame.to_json(file, orient="records", lines=True)
+
+
+def _write_parquet(frames: Iterator[pd.DataFrame], path: Path) -> None:
+    first = pa.Table.from_pandas(next(frames), preserve_index=False)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for frame in frames:
+            writer.write_table(pa.Table.from_pandas(frame, schema=first.schema, preserve_index=False))
 
 
 #: Catalogue -> the heads of its columns, and what stands below them.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from polytask.config import Source, build
-from polytask.data import Table, infer_kind_of_task
+from polytask.data import StreamedTable, Table, infer_kind_of_task, is_url
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment import DataSettings, Experiment
 from polytask.studies import StudySettings
@@ -76,8 +76,9 @@ def _read(
             _put(values, key.split("."), value)
     if not is_yaml:
         chosen = build(DataSettings, values["data"], place, ("data",))
-        data = chosen.steps.read(source, chosen.kinds)
-        values["tasks"] = dict(task_entry(text, data) for text in tasks)
+        data = StreamedTable(source, kinds=chosen.kinds) if chosen.stream else chosen.steps.read(source, chosen.kinds)
+        shown = data.preview if isinstance(data, StreamedTable) else data
+        values["tasks"] = dict(task_entry(text, shown) for text in tasks)
         if len(values["tasks"]) < len(tasks):
             raise ConfigError("two tasks have the same name; write --task another_name=column")
         for key, value in overrides.items():  # over the kinds that were inferred
@@ -142,7 +143,13 @@ def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
     if not isinstance(data, dict):
         return
     path = data.get("path")
-    if isinstance(path, str):
-        data["path"] = str(folder / path)
-    elif isinstance(path, dict):
-        data["path"] = {name: str(folder / str(one)) for name, one in path.items()}
+    if isinstance(path, dict):
+        data["path"] = {name: _resolved(one, folder) for name, one in path.items()}
+    elif path is not None:
+        data["path"] = _resolved(path, folder)
+
+
+def _resolved(path: Any, folder: Path) -> Any:
+    if isinstance(path, list):
+        return [_resolved(one, folder) for one in path]
+    return path if is_url(path) else str(folder / str(path))

@@ -21,12 +21,12 @@ from polytask.data.by_value import clean, tables_by_value
 from polytask.data.cache import Cache
 from polytask.data.cells import keys_of
 from polytask.data.decode import DecodedExamples, encode_new_rows, encode_rows
-from polytask.data.entities import group_keys
+from polytask.data.entities import check_key, group_keys
 from polytask.data.features import DEFAULT_FEATURES, FEATURES, Featurizer
 from polytask.data.finding import Finding
 from polytask.data.folds import make_folds
 from polytask.data.images import ImageColumn, located
-from polytask.data.lint import lint
+from polytask.data.lint import is_few_labels, lint
 from polytask.data.lint_across import lint_across
 from polytask.data.merge import merge
 from polytask.data.parts import DROPPED, Split
@@ -39,9 +39,25 @@ from polytask.data.resample import RESAMPLERS, Resampler, make_resampler, resamp
 from polytask.data.schema import KINDS, Column, Schema
 from polytask.data.select import SELECTABLE, Selected, choose_features, score_features, select_features
 from polytask.data.select_settings import Select
-from polytask.data.split import make_split, make_splits
+from polytask.data.split import make_split, make_splits, settings_by_table
+from polytask.data.split_file import read_splits, split_bytes
 from polytask.data.split_settings import SplitSettings
 from polytask.data.steps import Steps, made_again
+from polytask.data.stream import (
+    FittingRows,
+    PieceEncoder,
+    StreamedExamples,
+    StreamedTable,
+    StreamSettings,
+    draw_fitting_rows,
+    encode_streamed,
+    encoded_parts,
+    is_url,
+    open_rows,
+    rows_in_buffer,
+    split_stream,
+    together_by,
+)
 from polytask.data.table import Table
 from polytask.data.target_cells import row_has_label, target_cells
 from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task
@@ -71,10 +87,12 @@ __all__ = [
     "Examples",
     "Featurizer",
     "Finding",
+    "FittingRows",
     "ImageColumn",
     "ImageSettings",
     "JudgedExamples",
     "Part",
+    "PieceEncoder",
     "PreprocessSettings",
     "Preprocessor",
     "Resampler",
@@ -86,6 +104,9 @@ __all__ = [
     "SplitSettings",
     "Steps",
     "Stream",
+    "StreamSettings",
+    "StreamedExamples",
+    "StreamedTable",
     "Table",
     "Targets",
     "TensorTable",
@@ -95,18 +116,24 @@ __all__ = [
     "Workers",
     "augment_rows",
     "batch_augmentations",
+    "check_key",
     "check_masks",
     "choose_features",
     "clean",
     "correlation",
     "cramers_v",
     "default_inputs",
+    "draw_fitting_rows",
     "encode_new_rows",
     "encode_rows",
+    "encode_streamed",
     "encode_targets",
+    "encoded_parts",
     "fit_task",
     "group_keys",
     "infer_kind_of_task",
+    "is_few_labels",
+    "is_url",
     "keys_of",
     "lint",
     "lint_across",
@@ -118,18 +145,25 @@ __all__ = [
     "make_splits",
     "matching",
     "merge",
+    "open_rows",
     "read",
     "read_augmentations",
     "read_mask",
+    "read_splits",
     "resample",
     "restricted",
     "row_augmentations",
     "row_has_label",
+    "rows_in_buffer",
     "score_features",
     "select_features",
+    "settings_by_table",
     "skip_unreadable",
+    "split_bytes",
+    "split_stream",
     "tables_by_value",
     "target_cells",
+    "together_by",
     "windows",
     "with_more_rows",
     "with_rows",

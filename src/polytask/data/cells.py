@@ -130,18 +130,31 @@ def keys_of(table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         SchemaError: a cell that cannot be a category (a list, a picture); names column and row.
     """
-    present = table.mask(name)
-    raw = table.values(name)
+    numbers, levels = levels_of(table, name)
+    return np.array([*levels, None], dtype=object)[numbers], table.mask(name)
+
+
+def levels_of(table: Table, name: str) -> tuple[np.ndarray, list[str]]:
+    """The cells of a category as numbers of its levels, `[rows]` (-1 where missing), and the levels as strings.
+
+    Two levels may be the same string (1 and "1"), and some may be in no row.
+
+    Raises:
+        SchemaError: a cell that cannot be a category (a list, a picture); names column and row.
+    """
+    series = table.frame[name] if name in table.columns else None
+    if series is not None and isinstance(series.dtype, pd.CategoricalDtype):  # no cell has to be looked at
+        return series.cat.codes.to_numpy(), [key_of(level) for level in series.cat.categories]
+    present, raw = table.mask(name), table.values(name)
     rows = np.flatnonzero(present)
     try:
         codes, levels = pd.factorize(raw[present])
     except TypeError:
         row = next(row for row in rows if not isinstance(raw[row], (str, int, float)))
         raise SchemaError(f"column {name!r}, row {row}: {_shown(raw[row])} cannot be a category") from None
-    keys = np.full(table.num_rows, None, dtype=object)
-    if len(rows):
-        keys[rows] = np.array([key_of(level) for level in levels], dtype=object)[codes]
-    return keys, present
+    numbers = np.full(table.num_rows, -1, dtype=np.int64)
+    numbers[rows] = codes
+    return numbers, [key_of(level) for level in levels]
 
 
 def key_of(cell: Any) -> str:

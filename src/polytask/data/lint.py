@@ -24,6 +24,11 @@ STRAY = 0.1
 REPEATED = 0.01
 
 
+def is_few_labels(count: int) -> bool:
+    """Whether so few training labels are warned of."""
+    return count < FEW_LABELS
+
+
 def lint(table: Table, tasks: Sequence[Task], split: Split, inputs: Sequence[str]) -> list[Finding]:
     """Warns of what an honest result would not have; never changes anything.
 
@@ -112,7 +117,7 @@ def _of_targets(table: Table, task: Task, split: Split) -> Iterator[Finding]:
     for k, column in enumerate(task.columns[: values.shape[1]]):
         labelled = in_train & present[:, k]
         count = int(labelled.sum())
-        if count < FEW_LABELS:
+        if is_few_labels(count):
             yield Finding(
                 "few-labels",
                 column,

@@ -10,6 +10,21 @@ from polytask.errors import SchemaError, nearest
 TRAIN, VALIDATION, TEST, DROPPED = 0, 1, 2, -1
 #: Names of the parts, as `Split.rows` and a saved split write them.
 PARTS = {"train": TRAIN, "validation": VALIDATION, "test": TEST, "dropped": DROPPED}
+#: How a split column may name them.
+_WRITTEN = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "val": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST,
+}
+
+
+def part_of_word(word: str) -> int:
+    """The part that a word in a split column names, in any case; `DROPPED` where it names none."""
+    return _WRITTEN.get(word.strip().lower(), DROPPED)
 
 
 @dataclass(frozen=True)
@@ -38,8 +53,8 @@ class Split:
 
     def to_frame(self) -> pd.DataFrame:
         """Columns `row` and `part` (its name), to be saved."""
-        names = {part: name for name, part in PARTS.items()}
-        return pd.DataFrame({"row": np.arange(len(self.parts)), "part": [names[part] for part in self.parts.tolist()]})
+        names = np.array(list(PARTS), dtype=object)  # the last one is at -1, as its number says
+        return pd.DataFrame({"row": np.arange(len(self.parts)), "part": names[self.parts]})
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> "Split":

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from polytask.data.cells import booleans_of, keys_of, numbers_of, times_of
+from polytask.data.cells import booleans_of, keys_of, levels_of, numbers_of, times_of
 from polytask.data.pictures import ImageSettings
 from polytask.data.scaling import WAYS, Scale
 from polytask.data.select_settings import Select
@@ -254,12 +254,10 @@ class CategoryColumn(PreparedColumn):
 
     def codes(self, table: Table, rows: np.ndarray) -> np.ndarray:
         """int64 `[rows]`."""
-        keys, present = (cells[rows] for cells in keys_of(table, self.name))
+        levels, keys = levels_of(table, self.name)
         code_of = {key: code for code, key in enumerate(self.vocabulary, start=2)}
-        codes = np.zeros(len(keys), dtype=np.int64)
-        levels, found = pd.factorize(keys[present])
-        codes[present] = np.array([_code(key, code_of) for key in found], dtype=np.int64)[levels]
-        return codes
+        # The last one is of level -1, missing.
+        return np.array([*(_code(key, code_of) for key in keys), 0], dtype=np.int64)[levels[rows]]
 
 
 def _code(key: str, code_of: dict[str, int]) -> int:

@@ -206,11 +206,7 @@ class Preprocessor:
         Raises:
             SchemaError: it lacks others too.
         """
-        missing = [name for name in self.lacking(table) if name not in absent]
-        if missing:
-            names = ", ".join(repr(name) for name in missing)
-            hint = f"; {nearest(missing[0], table.columns)}" if len(missing) == 1 else ""
-            raise SchemaError(f"the table lacks {names}, which the model was trained on{hint}")
+        self.check_columns(table.columns, absent)
         if lacking := self.lacking(table):
             table = table.with_missing(lacking, {column.name: _kind_of(column) for column in self.prepared})
         if self.skips_unreadable:
@@ -223,6 +219,22 @@ class Preprocessor:
     def lacking(self, table: Table) -> list[str]:
         """The columns that it reads and the table has not."""
         return [column.name for column in self.prepared if column.name not in table.columns]
+
+    def check_columns(self, columns: Collection[str], absent: Collection[str] = ()) -> None:
+        """Refuses a table without some of the columns that are read.
+
+        Args:
+            columns: of the table.
+            absent: columns that it need not have.
+
+        Raises:
+            SchemaError: names those that are missing.
+        """
+        missing = [c.name for c in self.prepared if c.name not in columns and c.name not in absent]
+        if missing:
+            names = ", ".join(repr(name) for name in missing)
+            hint = f"; {nearest(missing[0], columns)}" if len(missing) == 1 else ""
+            raise SchemaError(f"the table lacks {names}, which the model was trained on{hint}")
 
     def save(self, folder: Path) -> None:
         """Writes `preprocessing.json` and `preprocessing.safetensors` (every fitted float, in full)."""

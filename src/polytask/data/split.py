@@ -1,6 +1,6 @@
 """Which rows train, which choose, which judge: made once, by one seed, for all tasks at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from polytask.data.cells import keys_of, numbers_of, times_of
 from polytask.data.draw import Draw, draw_all
 from polytask.data.entities import Entities, check_key, group_keys, settle
-from polytask.data.parts import DROPPED, PARTS, TEST, TRAIN, VALIDATION, Split
+from polytask.data.parts import DROPPED, PARTS, TEST, TRAIN, VALIDATION, Split, part_of_word
 from polytask.data.split_settings import SplitSettings
 from polytask.data.table import Table
 from polytask.data.target_cells import row_has_label
@@ -19,16 +19,6 @@ from polytask.tasks import Task
 #: Tables by name, each with the tasks whose targets it holds.
 Tables = Mapping[str, tuple[Table, Sequence[Task]]]
 _SAME: Mapping[str, SplitSettings] = {}
-#: How a split column may name them.
-_WRITTEN = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "valid": VALIDATION,
-    "validation": VALIDATION,
-    "val": VALIDATION,
-    "dev": VALIDATION,
-    "test": TEST,
-}
 
 
 def make_split(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> Split:
@@ -101,7 +91,7 @@ def make_splits(
 
 
 def settings_by_table(
-    tables: Tables, settings: SplitSettings, own: Mapping[str, SplitSettings]
+    tables: Collection[str], settings: SplitSettings, own: Mapping[str, SplitSettings]
 ) -> dict[str, SplitSettings]:
     """The settings of each table.
 
@@ -222,7 +212,7 @@ def parts_by_column(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
             f"split: the column {column!r} is missing in {len(missing)} of {len(rows)} rows, "
             f"the first in row {missing[0]}; write train, valid or test there"
         )
-    parts = np.array([_WRITTEN.get(str(key).strip().lower(), DROPPED) for key in keys[rows]])
+    parts = np.array([part_of_word(str(key)) for key in keys[rows]])
     if (parts == DROPPED).any():
         row = rows[np.argmax(parts == DROPPED)]
         raise SchemaError(

@@ -44,6 +44,12 @@ def target_cells(table: Table, task: Task) -> tuple[np.ndarray, np.ndarray]:
     return values, stacked
 
 
+def label_columns(task: Task) -> tuple[str, ...]:
+    """The columns that say a task's labels: targets, masks, where labels count, and what a list is as long as."""
+    aligned = () if task.aligned_with is None else (task.aligned_with,)
+    return tuple(dict.fromkeys((*task.columns, *task.mask_columns, *(task.where or ()), *aligned)))
+
+
 def row_has_label(table: Table, task: Task) -> np.ndarray:
     """Which rows have any label of the task."""
     present: np.ndarray = target_cells(table, task)[1].reshape(table.num_rows, -1)

@@ -12,7 +12,7 @@ from polytask.experiment.given import (
 )
 from polytask.experiment.machine import own_state
 from polytask.experiment.notices import Say, tell, to_stderr
-from polytask.experiment.prepare import absolute, make_blueprint, read_splits, split_bytes
+from polytask.experiment.prepare import absolute, make_blueprint
 from polytask.experiment.resume import first_difference, without_path
 from polytask.experiment.run import run
 from polytask.experiment.sources import ALL, Source
@@ -36,9 +36,7 @@ __all__ = [
     "look_over",
     "make_blueprint",
     "own_state",
-    "read_splits",
     "run",
-    "split_bytes",
     "tell",
     "to_stderr",
     "with_path",

@@ -43,7 +43,8 @@ def fit(
     Killed and called again with the same arguments, it goes on where it was.
 
     Args:
-        data: a DataFrame, Table, Arrow table or path; or `{task: table}`, each task with rows of its own.
+        data: a DataFrame, Table, Arrow table or path (under `stream=True` also a list of paths); or `{task: table}`,
+            each task with rows of its own.
         tasks: what to predict.
         encoder: a name, `{name: settings}`, a class or `Encoder.with_(…)`; chosen by the inputs where not given.
         sharing: who runs which stage with whom, written likewise.
@@ -93,10 +94,20 @@ def fit(
 def with_path(experiment: Experiment, data: Any) -> Experiment:
     """The experiment with the files that its data come from written down, so that its configuration repeats it."""
     files = data if isinstance(data, Mapping) else {"": data}
-    if not files or not all(isinstance(one, str | Path) for one in files.values()):
+    if not files or not all(_is_place(one) for one in files.values()):
         return experiment
-    path = {name: str(one) for name, one in files.items()} if isinstance(data, Mapping) else str(data)
+    path = {name: _place(one) for name, one in files.items()} if isinstance(data, Mapping) else _place(data)
     return replace(experiment, data=replace(experiment.data, path=path))
+
+
+def _is_place(data: Any) -> bool:
+    """Whether it is a path, or a list of them."""
+    several = data if isinstance(data, list | tuple) and data else [data]
+    return all(isinstance(one, str | Path) for one in several)
+
+
+def _place(data: Any) -> Any:
+    return [str(one) for one in data] if isinstance(data, list | tuple) else str(data)
 
 
 def experiment_from(

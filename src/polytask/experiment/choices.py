@@ -10,12 +10,14 @@ from polytask.data import (
     PreprocessSettings,
     SplitSettings,
     Steps,
+    StreamSettings,
     WindowSettings,
     make_resampler,
     read_augmentations,
 )
 from polytask.encoders import ENCODERS, Encoder
 from polytask.errors import ConfigError, nearest
+from polytask.experiment.streamable import check_streamable
 from polytask.model import read_regularizers, written_tasks
 from polytask.regularizers import REGULARIZERS, Regularizer
 from polytask.sharing import SHARINGS, Sharing
@@ -28,7 +30,8 @@ class DataSettings:
     """Which rows and columns.
 
     Args:
-        path: a file, or a folder of Parquet files; by task where each has its own; None for a table in memory.
+        path: a file, or a folder of Parquet files; by task where each has its own; None for a table in memory. Under
+            `stream` also a list of Parquet files, and URLs.
         inputs: the input columns; all usable ones but targets where not given.
         ignore: columns that are no inputs (they give a target away, say).
         kinds: column -> kind, where the inferred one is wrong.
@@ -61,9 +64,11 @@ class DataSettings:
             all are decoded before training and kept in memory. The same batches come either way.
         cache: a folder that keeps decoded pictures and features of recordings and videos on disk, for this Run and
             every other that wants the same of the same cells; batches are read from there.
+        stream: whether Parquet files are read piece by piece while training, never whole; or how (`{buffer_rows:
+            100000}`).
     """
 
-    path: str | dict[str, str] | None = None
+    path: str | list[str] | dict[str, str | list[str]] | None = None
     inputs: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
     kinds: dict[str, str] = field(default_factory=dict)
@@ -84,6 +89,7 @@ class DataSettings:
     unreadable: Literal["error", "skip"] = "error"
     workers: int = 0
     cache: str | None = None
+    stream: bool | StreamSettings = False
 
     def __post_init__(self) -> None:
         if self.unreadable not in ("error", "skip"):
@@ -107,6 +113,8 @@ class DataSettings:
         if self.on_contradiction != "error" and self.merge is None:
             raise ValueError("on_contradiction has no effect without merge")
         self._check_by()
+        if self.stream:
+            check_streamable(self)
 
     def _check_by(self) -> None:
         if self.fewest_rows is not None and self.by is None:
@@ -121,6 +129,11 @@ class DataSettings:
         used += ["ignore"] * (self.by in self.ignore) + ["inputs"] * (self.by in (self.inputs or ()))
         if used:
             raise ValueError(f"{used[0]} names {self.by!r}, the column of by, which no table has any more; take it out")
+
+    @property
+    def streaming(self) -> StreamSettings | None:
+        """How files are streamed; None: they are read whole."""
+        return self.stream if isinstance(self.stream, StreamSettings) else StreamSettings() if self.stream else None
 
     @property
     def steps(self) -> Steps:

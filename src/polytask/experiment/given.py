@@ -1,7 +1,7 @@
 """What comes before a Run, and may serve several: the tables, their inputs, splits, preprocessing and lint."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from polytask.data import (
     Cache,
     Finding,
+    FittingRows,
     Preprocessor,
     Select,
     Selected,
@@ -21,7 +22,6 @@ from polytask.data import (
     lint,
     lint_across,
     located,
-    make_splits,
     score_features,
     skip_unreadable,
 )
@@ -29,6 +29,7 @@ from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment.choices import DataSettings, Experiment
 from polytask.experiment.derived import derived_sources
 from polytask.experiment.sources import ALL, Source
+from polytask.experiment.streamed import draw_fitting, lint_drawn, of_drawn_rows, open_source, split_all
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Given:
         preprocessor: fitted on the training rows of the study, which may be more than this Run's.
         findings: of the lint.
         mark: says which Run of which study this is; written into `run.json`.
+        fitting: by streamed table, the rows that tasks learn from.
     """
 
     splits: Mapping[str, Split]
     preprocessor: Preprocessor
     findings: Sequence[Finding]
     mark: str = ""
+    fitting: Mapping[str, FittingRows] = field(default_factory=dict)
 
 
 def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
@@ -68,7 +71,8 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
     if settings.steps.is_any:
         return _readable(settings, derived_sources(experiment, found))
     if not isinstance(found, Mapping):
-        return _readable(settings, {ALL: Source(settings.steps.read(found, settings.kinds), experiment.tasks)})
+        table, stream = open_source(found, settings.kinds, settings)
+        return _readable(settings, {ALL: Source(table, experiment.tasks, stream)})
     by_name = {task.name: task for task in experiment.tasks}
     for name in found:
         if name not in by_name:
@@ -76,12 +80,14 @@ def load_sources(experiment: Experiment, data: Any = None) -> dict[str, Source]:
     for name in by_name:
         if name not in found:
             raise ConfigError(f"task {name!r} has no table; give one for each task, or one for all")
-    tables = {name: settings.steps.read(found[name], {}) for name in by_name}
-    check_columns("kinds", settings.kinds, tables)
-    for name, table in tables.items():
+    tables = {name: open_source(found[name], {}, settings) for name in by_name}
+    check_columns("kinds", settings.kinds, {name: table for name, (table, _) in tables.items()})
+    sources = {}
+    for name, (table, stream) in tables.items():
         here = {column: kind for column, kind in settings.kinds.items() if column in table.columns}
-        tables[name] = Table.of(table, kinds=here)
-    return _readable(settings, {name: Source(tables[name], (task,)) for name, task in by_name.items()})
+        table, stream = open_source(found[name] if stream else table, here, settings)
+        sources[name] = Source(table, (by_name[name],), stream)
+    return _readable(settings, sources)
 
 
 def _readable(settings: DataSettings, sources: dict[str, Source]) -> dict[str, Source]:
@@ -106,13 +112,25 @@ def make_given(experiment: Experiment, sources: Mapping[str, Source]) -> Given:
     """
     settings = experiment.data
     inputs = input_columns(settings, sources)
-    tables = {name: (s.table, s.tasks) for name, s in sources.items()}
-    splits = make_splits(tables, settings.split, key=settings.key, own=settings.splits)
-    return Given(
-        splits=splits,
-        findings=look_over(sources, splits, inputs, settings.key),
-        preprocessor=fit_preprocessor(settings, sources, splits, inputs),
-    )
+    splits = split_all({name: (s.whole, s.tasks) for name, s in sources.items()}, settings)
+    own = inputs_by_table(inputs, sources)
+    fitting = {
+        name: draw_fitting(source.stream, source.tasks, splits[name], own[name], settings)
+        for name, source in sources.items()
+        if source.stream is not None
+    }
+    drawn = {n: Source(fitting[n].table, s.tasks) if n in fitting else s for n, s in sources.items()}
+    looked_at = {**splits, **{name: rows.split_of_tasks for name, rows in fitting.items()}}
+    learnt_from = {**splits, **{name: rows.split for name, rows in fitting.items()}}
+    with of_drawn_rows(fitting.values()):
+        findings = _in_each(drawn, looked_at, own)
+        for name, rows in fitting.items():
+            whole = sources[name]
+            findings[name] = lint_drawn(findings[name], whole.stream, whole.tasks, splits[name], rows)
+        across = _across(drawn, looked_at, own, settings.key)
+        preprocessor = fit_preprocessor(settings, drawn, learnt_from, inputs)
+    found = [finding for of_table in findings.values() for finding in of_table] + across
+    return Given(splits=splits, findings=found, preprocessor=preprocessor, fitting=fitting)
 
 
 def look_over(
@@ -120,11 +138,23 @@ def look_over(
 ) -> list[Finding]:
     """What the lint finds in each table, and between them."""
     own = inputs_by_table(inputs, sources)
-    findings = [f for name, s in sources.items() for f in lint(s.table, s.tasks, splits[name], own[name])]
-    if len(sources) > 1:
-        tables = {name: located(s.table, s.table.columns) for name, s in sources.items()}
-        findings += lint_across(tables, splits, own, tasks={n: s.tasks for n, s in sources.items()}, key=key)
-    return findings
+    within = [finding for found in _in_each(sources, splits, own).values() for finding in found]
+    return within + _across(sources, splits, own, key)
+
+
+def _in_each(
+    sources: Mapping[str, Source], splits: Mapping[str, Split], own: Mapping[str, Sequence[str]]
+) -> dict[str, list[Finding]]:
+    return {name: lint(s.table, s.tasks, splits[name], own[name]) for name, s in sources.items()}
+
+
+def _across(
+    sources: Mapping[str, Source], splits: Mapping[str, Split], own: Mapping[str, Sequence[str]], key: str | None
+) -> list[Finding]:
+    if len(sources) < 2:
+        return []
+    tables = {name: located(s.table, s.table.columns) for name, s in sources.items()}
+    return lint_across(tables, splits, own, tasks={n: s.tasks for n, s in sources.items()}, key=key)
 
 
 def fit_preprocessor(

@@ -67,7 +67,7 @@ def along_of(source: Source) -> Along:
 def plan(
     experiment: Experiment, inputs: Sequence[str], splits: Mapping[str, Split], sources: Mapping[str, Source]
 ) -> dict[str, MoreRows]:
-    """What is added to each table's training rows.
+    """What is added to each table's training rows; to streamed ones nothing can be.
 
     Args:
         experiment: the choices.
@@ -78,6 +78,7 @@ def plan(
     Raises:
         ConfigError: an augmentation finds no column that it can change in any table.
     """
+    sources = {name: source for name, source in sources.items() if source.stream is None}
     own = {name: [column for column in inputs if column in s.table.columns] for name, s in sources.items()}
     chosen: dict[str, list[RowAugmentation]] = {name: [] for name in sources}
     for augmentation in row_augmentations(experiment.data.augment):

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from polytask.balance import BALANCERS
 from polytask.config import constructors, plain
@@ -10,6 +11,7 @@ from polytask.experiment.choices import Experiment
 from polytask.experiment.more_rows import notices, plan
 from polytask.experiment.prepare import Prepared
 from polytask.experiment.sources import ALL, Source
+from polytask.experiment.stream_notices import of_streams
 from polytask.sharing import Sharing
 from polytask.tasks import Task
 from polytask.train import optimizer_class
@@ -28,8 +30,22 @@ def to_stderr(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
-def tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], say: Say) -> None:
-    """Says how rows and columns are read, what has no effect, and what the lint found."""
+def tell(
+    experiment: Experiment,
+    prepared: Prepared,
+    sources: Mapping[str, Source],
+    say: Say,
+    streamed: Mapping[str, Any] | None = None,
+) -> None:
+    """Says how rows and columns are read, what has no effect, and what the lint found.
+
+    Args:
+        experiment: the choices.
+        prepared: what the Run's folder holds.
+        sources: the tables.
+        say: takes the sentences.
+        streamed: by streamed table, what its Run wrote down of it.
+    """
     for note in dict.fromkeys(note for source in sources.values() for note in source.table.notes):
         say(note)
     for sentence in (*_rows(prepared, sources), *_key(experiment, sources)):
@@ -38,6 +54,8 @@ def tell(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Sourc
     shown = prepared.blueprint.tasks[:MOST]
     more = f"; … {len(prepared.blueprint.tasks) - MOST} more" if is_many else ""
     say("tasks: " + "; ".join(_task(task, prepared) for task in shown) + more)
+    for sentence in of_streams(experiment, prepared, sources, streamed):
+        say(sentence)
     apart = _apart(experiment, sources)
     planned = plan(experiment, list(prepared.preprocessor.columns), prepared.splits, sources)
     added = notices(experiment, planned)
@@ -78,7 +96,7 @@ def _rows(prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
         yield (
             f"{where}{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test rows"
         )
-        dropped, rows = counts["dropped"], sources[name].table.num_rows
+        dropped, rows = counts["dropped"], sources[name].whole.num_rows
         if dropped:
             yield f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there"
         for each in sources[name].unreadable:
@@ -118,7 +136,7 @@ def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, S
         unjudged = f"; kept as they cannot be judged: {listed(others)}" if others else ""
         number = len(prepared.preprocessor.prepared)
         yield f"selected {number} input columns, left out {len(unselected)}: {listed(unselected)}{unjudged}"
-    columns = [column for source in sources.values() for column in source.table.schema.columns]
+    columns = [column for source in sources.values() for column in source.schema.columns]
     unread = {c.name: c.kind for c in columns if c.kind in ("id", "other")}
     shown = [f"{name}: {kind}" for name, kind in unread.items() if name not in experiment.data.ignore]
     if shown and experiment.data.inputs is None:

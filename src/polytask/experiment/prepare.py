@@ -1,48 +1,39 @@
 """From tables to tensors: splits, targets, inputs and blueprint, made once, written into the Run, read from there."""
 
-import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 
 from polytask import papers
 from polytask.config import Choice, constructors
 from polytask.data import (
-    AugmentedExamples,
-    BatchAugmentation,
-    Cache,
-    Examples,
     Finding,
-    ImageColumn,
-    JudgedExamples,
+    FittingRows,
     Preprocessor,
     Split,
-    TensorTable,
-    Workers,
-    batch_augmentations,
-    encode_rows,
-    encode_targets,
     fit_task,
+    is_url,
     make_resampler,
+    read_splits,
+    split_bytes,
 )
 from polytask.encoders import ENCODERS, default_encoder
 from polytask.errors import ConfigError
+from polytask.experiment.augmented import augmentations_of
 from polytask.experiment.choices import Experiment
 from polytask.experiment.derived import as_trained
 from polytask.experiment.given import Given, make_given
-from polytask.experiment.more_rows import more_rows, plan
-from polytask.experiment.resampled import resampled
+from polytask.experiment.more_rows import plan
 from polytask.experiment.sources import Source
+from polytask.experiment.streamed import of_drawn_rows
 from polytask.feature import InputSpec
-from polytask.model import Blueprint, seed_of
+from polytask.model import Blueprint
 from polytask.runs import RunFolder, explained
-from polytask.tasks import Fitted
-from polytask.train import TrainingData, optimizer_class
+from polytask.tasks import Fitted, Task
+from polytask.train import optimizer_class
 from polytask.yaml_file import write_yaml
 
 
@@ -58,7 +49,7 @@ class Prepared:
 
 def prepare(
     experiment: Experiment, sources: Mapping[str, Source], folder: RunFolder, given: Given | None = None
-) -> None:
+) -> Given:
     """Splits, fits tasks and preprocessing on training rows, lints, and writes it all into the folder.
 
     Args:
@@ -66,6 +57,9 @@ def prepare(
         sources: the tables.
         folder: of the Run.
         given: splits, preprocessing and lint where they were made already.
+
+    Returns:
+        What was given, or else made.
 
     Raises:
         SchemaError: a column is missing or cannot be what it should be.
@@ -75,23 +69,34 @@ def prepare(
     made = given or make_given(trained, sources)
     splits, preprocessor = made.splits, made.preprocessor
     fitted = {
-        task.name: fit_task(source.table, task, splits[name].rows("train"))
+        task.name: _fitted(task, source, splits[name], made.fitting.get(name))
         for name, source in sources.items()
         for task in source.tasks
     }
     blueprint = make_blueprint(trained, fitted, preprocessor.spec, _tasks_of(sources))
     plan(experiment, list(preprocessor.columns), splits, sources)
     for source in sources.values():
-        _augmentations(experiment, preprocessor, source)
+        augmentations_of(experiment, preprocessor, source)
     folder.write("config.yaml", write_yaml(_with_absolute_path(experiment.written())))
-    folder.write_json("schema.json", {name: s.table.schema.to_json() for name, s in sources.items()})
+    folder.write_json("schema.json", {name: s.schema.to_json() for name, s in sources.items()})
     folder.write("splits.parquet", split_bytes(splits))
     with explained(folder.path):
         (folder / "preprocessing").mkdir(exist_ok=True)
         preprocessor.save(folder / "preprocessing")
     folder.write_json("lint.json", [finding.to_dict() for finding in made.findings])
-    folder.write("citations.bib", papers.bibtex(_cited(trained, blueprint, preprocessor.cited)))
+    is_streamed = all(source.stream is not None for source in sources.values())
+    folder.write(
+        "citations.bib", papers.bibtex(_cited(trained, blueprint, preprocessor.cited, is_streamed=is_streamed))
+    )
     folder.write_json("model.json", blueprint.to_json())
+    return made
+
+
+def _fitted(task: Task, source: Source, split: Split, drawn: FittingRows | None) -> Fitted:
+    if drawn is None:
+        return fit_task(source.table, task, split.rows("train"))
+    with of_drawn_rows([drawn]):
+        return fit_task(drawn.table, task, drawn.task_rows[task.name])
 
 
 def make_blueprint(
@@ -143,77 +148,9 @@ def read_prepared(folder: RunFolder) -> Prepared:
     )
 
 
-def encode(
-    experiment: Experiment,
-    prepared: Prepared,
-    sources: Mapping[str, Source],
-    device: torch.device,
-    say: Callable[[str], None] = lambda sentence: None,
-    workers: Workers | None = None,
-    cache: Cache | None = None,
-) -> TrainingData:
-    """Training and validation rows as tensors on the device; those of training resampled and augmented if asked for.
-
-    What has to be decoded is decoded later, where there are workers or a cache; of resampled rows, now.
-    """
-    parts: dict[str, dict[str, JudgedExamples]] = {"train": {}, "validation": {}}
-    fitted, preprocessor = prepared.blueprint.fitted, prepared.preprocessor
-    resampler = make_resampler(experiment.data.resample, prepared.blueprint.tasks)
-    planned = plan(experiment, list(preprocessor.columns), prepared.splits, sources)
-    for part, tables in parts.items():
-        for name, source in sources.items():
-            table, rows = source.table, prepared.splits[name].rows(part)
-            if part == "train":
-                table, rows = more_rows(experiment, name, source, planned[name])
-            if part == "train" and resampler is not None:
-                generator = np.random.default_rng(seed_of(experiment.seed, "resample", name))
-                own = replace(source, table=table)
-                inputs, targets = resampled(
-                    own, rows, resampler, generator, preprocessor=preprocessor, fitted=fitted, say=say
-                )
-                tables[name] = TensorTable(inputs, targets, device)
-                continue
-            targets, absent = encode_targets(table, source.tasks, fitted, rows), preprocessor.lacking(table)
-            tables[name] = encode_rows(
-                preprocessor, table, rows, targets, device=device, absent=absent, workers=workers, cache=cache
-            )
-    tasks = {task.name: task for task in prepared.blueprint.tasks}
-    training: dict[str, Examples] = {**parts["train"]}
-    for name, source in sources.items():
-        if augmentations := _augmentations(experiment, prepared.preprocessor, source):
-            training[name] = AugmentedExamples(training[name], augmentations)
-    return TrainingData(training, parts["validation"], tasks, fitted)
-
-
-def _augmentations(experiment: Experiment, preprocessor: Preprocessor, source: Source) -> list[BatchAugmentation]:
-    """What changes the batches of this table.
-
-    Raises:
-        ConfigError: one does not fit the inputs or tasks.
-    """
-    pictures = [column for column in preprocessor.prepared if isinstance(column, ImageColumn)]
-    scales = {column.name: (column.mean, column.deviation) for column in pictures}
-    try:
-        return batch_augmentations(experiment.data.augment, preprocessor.spec, source.tasks, scales)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
-def split_bytes(splits: Mapping[str, Split]) -> bytes:
-    """The parts of every table's rows as a Parquet file: columns row, part, table."""
-    frames = [split.to_frame().assign(table=name) for name, split in splits.items()]
-    buffer = io.BytesIO()
-    pd.concat(frames).to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-def read_splits(path: Path) -> dict[str, Split]:
-    """What `split_bytes` wrote: table -> split."""
-    frame = pd.read_parquet(path)
-    return {str(name): Split.from_frame(part) for name, part in frame.groupby("table", sort=False)}
-
-
-def _cited(experiment: Experiment, blueprint: Blueprint, features: Sequence[str] = ()) -> list[str]:
+def _cited(
+    experiment: Experiment, blueprint: Blueprint, features: Sequence[str] = (), *, is_streamed: bool = False
+) -> list[str]:
     """The papers of all that was chosen, those of features among them."""
     classes: list[Any] = []
     chosen: list[Choice[Any]] = [blueprint.encoder, experiment.sharing, *experiment.regularizers, experiment.balancer]
@@ -230,7 +167,7 @@ def _cited(experiment: Experiment, blueprint: Blueprint, features: Sequence[str]
         keys.append("gorishniy2022")
     if experiment.sharing.settings.get("distance") == "trace":
         keys.append("yang2017")
-    splits = (data.split, *data.splits.values())
+    splits = () if is_streamed else (data.split, *data.splits.values())
     if any(s.stratify and not (s.by_time or s.column or s.largest_first) for s in splits):
         keys.append("sechidis2011")
     resampler = make_resampler(data.resample, experiment.tasks)
@@ -248,6 +185,8 @@ def _with_absolute_path(values: dict[str, Any]) -> dict[str, Any]:
     return values | {"data": values["data"] | {"path": found}}
 
 
-def absolute(path: str | Path | None) -> str | None:
-    """A path that still holds when the working folder changes; URLs and None as they are."""
-    return None if path is None else str(Path(path).resolve())
+def absolute(path: Any) -> Any:
+    """A path, or several, that still holds when the working folder changes; URLs and None as they are."""
+    if isinstance(path, list | tuple):
+        return [absolute(one) for one in path]
+    return path if path is None or is_url(path) else str(Path(path).resolve())

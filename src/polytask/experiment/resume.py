@@ -31,7 +31,7 @@ def check_same(
     if head.get("given") != (given.mark if given else None):
         raise RunError(f"{folder.path} holds a Run of another study, or of none; choose another folder, or remove it")
     for name, record in head["tables"].items():
-        if name not in sources or sources[name].table.fingerprint() != record["fingerprint"]:
+        if name not in sources or sources[name].whole.fingerprint() != record["fingerprint"]:
             raise RunError(f"{folder.path} holds a Run on other data (table {name!r}); choose another folder")
 
 

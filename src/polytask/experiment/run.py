@@ -18,10 +18,11 @@ from polytask.data import Cache, Workers
 from polytask.errors import ConfigError
 from polytask.experiment.choices import Experiment
 from polytask.experiment.derived import as_trained, written_names
+from polytask.experiment.encode import encode
 from polytask.experiment.given import Given, load_sources
 from polytask.experiment.machine import own_state
 from polytask.experiment.notices import Say, tell
-from polytask.experiment.prepare import Prepared, absolute, encode, prepare, read_prepared
+from polytask.experiment.prepare import Prepared, absolute, prepare, read_prepared
 from polytask.experiment.resume import check_same, record_environment, without_path
 from polytask.experiment.sources import Source
 from polytask.model import seed_of
@@ -80,13 +81,15 @@ def run(
         state = processes.by_first(lambda: _open(experiment, sources, target, given, held, undo))
         prepared = read_prepared(target)
         trained = as_trained(experiment, sources)
-        tell(trained, prepared, sources, say)
+        tables = target.read_json("run.json")["tables"]
+        streamed = {name: record["stream"] for name, record in tables.items() if "stream" in record}
+        tell(trained, prepared, sources, say, streamed)
         if state == "finished":
             say("this Run is finished: it is given back as it is")
         else:
             _train(trained, prepared, sources, target, progress or make_progress(quiet=quiet), say, processes)
         undo.pop_all()
-    return Run(target.path, data={name: source.table for name, source in sources.items()})
+    return Run(target.path, data={name: source.whole for name, source in sources.items()})
 
 
 def _unheard(sentence: str) -> None:
@@ -109,8 +112,8 @@ def _open(
     if state == "empty":
         undo.callback(target.forget, whole=is_new)
         target.clear()
-        prepare(experiment, sources, target, given)
-        target.write_json("run.json", _head(sources, given))
+        made = prepare(experiment, sources, target, given)
+        target.write_json("run.json", _head(sources, given, made))
     else:
         check_same(experiment, sources, target, given)
     return state
@@ -120,7 +123,7 @@ def default_folder(experiment: Experiment, sources: Mapping[str, Source]) -> Pat
     """`runs/<tasks>-<digest>`: the same settings and data always meet the same folder."""
     content = [
         without_path(experiment.written()),
-        {n: s.table.fingerprint() for n, s in sources.items()},
+        {n: s.whole.fingerprint() for n, s in sources.items()},
         polytask.__version__,
     ]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:10]
@@ -242,14 +245,15 @@ def _validation_predictions(
     return pd.concat(frames, ignore_index=True)
 
 
-def _head(sources: Mapping[str, Source], given: Given | None) -> dict[str, Any]:
+def _head(sources: Mapping[str, Source], given: Given | None, made: Given) -> dict[str, Any]:
     tables = {
         name: {
-            "source": absolute(s.table.source),
-            "kinds": dict(s.table.overrides),
-            "fingerprint": s.table.fingerprint(),
-            "rows": s.table.num_rows,
+            "source": absolute(s.whole.source),
+            "kinds": dict(s.whole.overrides),
+            "fingerprint": s.whole.fingerprint(),
+            "rows": s.whole.num_rows,
             "tasks": [task.name for task in s.tasks],
+            **({"stream": made.fitting[name].record()} if name in made.fitting else {}),
         }
         | _made(s)
         | ({"unreadable": {each.column: each.to_dict() for each in s.unreadable}} if s.unreadable else {})

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from polytask.data import Table
+from polytask.data import StreamedTable, Table, open_rows
 from polytask.errors import ConfigError, nearest
 from polytask.tasks import Task
 
@@ -25,11 +25,11 @@ def tasks_of(tasks: Sequence[Task], names: Sequence[str] | None) -> list[Task]:
     return [known[name] for name in names]
 
 
-def tables_of(rows: Any, tasks: Sequence[Task]) -> list[tuple[Table, list[Task]]]:
+def tables_of(rows: Any, tasks: Sequence[Task]) -> list[tuple[Table | StreamedTable, list[Task]]]:
     """Given rows as tables, each with the tasks it is for: one for all, or one a task.
 
     Args:
-        rows: in any form that `Table.of` reads, or a mapping of such by the tasks' names.
+        rows: in any form that `open_rows` opens, or a mapping of such by the tasks' names.
         tasks: to be judged.
 
     Raises:
@@ -37,8 +37,8 @@ def tables_of(rows: Any, tasks: Sequence[Task]) -> list[tuple[Table, list[Task]]
         SchemaError: rows that are no table.
     """
     if not isinstance(rows, Mapping):
-        return [(Table.of(rows), list(tasks))]
+        return [(open_rows(rows), list(tasks))]
     for task in tasks:
         if task.name not in rows:
             raise ConfigError(f"task {task.name!r} has no rows; rows are given for {', '.join(map(str, rows))}")
-    return [(Table.of(rows[task.name]), [task]) for task in tasks]
+    return [(open_rows(rows[task.name]), [task]) for task in tasks]

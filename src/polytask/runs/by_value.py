@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from polytask.data import Table, keys_of
+from polytask.data import StreamedTable, Table, keys_of
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.tasks import Task
 
@@ -43,7 +43,7 @@ class Values:
         """The tasks as the experiment names them."""
         return list(next(iter(self.tasks.values()), {}))
 
-    def asked(self, table: Table, tasks: Sequence[str] | None) -> list[str] | None:
+    def asked(self, table: Table | StreamedTable, tasks: Sequence[str] | None) -> list[str] | None:
         """The written tasks that rows are asked for, each row its own value's; None where the Run's tasks are meant.
 
         Raises:
@@ -90,6 +90,11 @@ class Values:
                 f"rows are such); {nearest(str(keys[row]), self.tasks)}"
             )
         return {value: rows for value in self.tasks if len(rows := np.flatnonzero(keys == value))}
+
+
+def in_memory(table: Table | StreamedTable) -> Table:
+    """All rows of a table in memory."""
+    return table if isinstance(table, Table) else table.take(table.columns, np.arange(table.num_rows))
 
 
 def predict_by_value(run: Run, table: Table, names: Sequence[str], settings: Mapping[str, Any]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from polytask.data import JudgedExamples, Table, target_cells
+from polytask.data import JudgedExamples, StreamedTable, Table, target_cells
 from polytask.ragged import Ragged, as_padded, join_padded
 from polytask.tasks import Fitted, Task
 
@@ -118,11 +118,14 @@ def judge(
     return scores
 
 
-def left_out(table: Table, tasks: Sequence[Task], encoded: JudgedExamples) -> dict[str, int]:
+def left_out(table: Table | StreamedTable, tasks: Sequence[Task], encoded: JudgedExamples) -> dict[str, int]:
     """How many labels of a table are of classes that training never had: task -> count, where there are any."""
     found = {}
     for task in tasks:
-        _, given = target_cells(table, task)
+        if isinstance(table, StreamedTable):
+            given = table.has_labels([task])[task.name]
+        else:
+            _, given = target_cells(table, task)
         kept = encoded.present[task.name]
         if isinstance(kept, Ragged) or given.shape != tuple(kept.shape):
             continue

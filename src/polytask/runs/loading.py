@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from polytask.data import Table
+from polytask.data import StreamedTable, Table
 from polytask.runs.run import Rows, Run
 
 
@@ -21,4 +21,10 @@ def load(folder: str | Path, *, data: Rows | None = None) -> Run:
     if data is None:
         return Run(folder)
     tables = data if isinstance(data, Mapping) else {"all": data}
-    return Run(folder, data={name: Table.of(table) for name, table in tables.items()})
+    run = Run(folder)
+    records = run.folder.read_json("run.json")["tables"]
+    opened: dict[str, Table | StreamedTable] = {}
+    for name, table in tables.items():
+        is_streamed = "stream" in records.get(name, {}) and not isinstance(table, Table | StreamedTable)
+        opened[name] = StreamedTable(table, kinds=records[name]["kinds"]) if is_streamed else Table.of(table)
+    return Run(folder, data=opened)

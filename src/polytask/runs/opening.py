@@ -7,14 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from polytask.data import Table, made_again
+from polytask.data import StreamedTable, Table, made_again
 from polytask.errors import RunError, SchemaError
 from polytask.runs.evaluation import TaskScores
 from polytask.runs.files import finite, json_bytes
 from polytask.runs.folder import RunFolder
 
 
-def own_tables(folder: RunFolder, held: Mapping[str, Table]) -> dict[str, tuple[Table, list[str]]]:
+def own_tables(
+    folder: RunFolder, held: Mapping[str, Table | StreamedTable]
+) -> dict[str, tuple[Table | StreamedTable, list[str]]]:
     """The tables a Run was trained on and the tasks of each; checked to be the same still.
 
     Args:
@@ -29,8 +31,8 @@ def own_tables(folder: RunFolder, held: Mapping[str, Table]) -> dict[str, tuple[
     for name, record in folder.read_json("run.json")["tables"].items():
         table = held.get(name)
         if table is None and "origin" in record:
-            table = _made_again(name, record["origin"], held, made)
-            table = table.with_kinds(record["kinds"]) if table is not None else None
+            again = _made_again(name, record["origin"], held, made)
+            table = again.with_kinds(record["kinds"]) if again is not None else None
         if table is None:
             if record["source"] is None:
                 raise RunError(
@@ -38,7 +40,8 @@ def own_tables(folder: RunFolder, held: Mapping[str, Table]) -> dict[str, tuple[
                     f"pt.load(folder, data=table)"
                 )
             try:
-                table = Table.of(record["source"], kinds=record["kinds"] or None)
+                opened = StreamedTable if "stream" in record else Table.of
+                table = opened(record["source"], kinds=record["kinds"] or None)
             except SchemaError as error:
                 raise RunError(f"the data of table {name!r} cannot be read: {error}; give rows to evaluate") from error
         if table.fingerprint() != record["fingerprint"]:
@@ -48,7 +51,7 @@ def own_tables(folder: RunFolder, held: Mapping[str, Table]) -> dict[str, tuple[
 
 
 def _made_again(
-    name: str, origin: Mapping[str, Any], held: Mapping[str, Table], made: dict[str, dict[str, Table]]
+    name: str, origin: Mapping[str, Any], held: Mapping[str, Table | StreamedTable], made: dict[str, dict[str, Table]]
 ) -> Table | None:
     """A table that was made of others, and with it all that are made of the same: these are kept in `made`.
 

@@ -1,7 +1,7 @@
 """A Run: the record of one training, as a folder; it predicts and is judged from there."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
@@ -14,18 +14,23 @@ from torch import Tensor
 
 from polytask.data import (
     JudgedExamples,
+    PieceEncoder,
     Preprocessor,
     Schema,
     Split,
+    StreamedTable,
     Table,
-    Targets,
     encode_new_rows,
+    encode_streamed,
     encode_targets,
+    encoded_parts,
+    open_rows,
+    read_splits,
 )
 from polytask.errors import ConfigError, RunError, nearest
 from polytask.model import Blueprint, Model
 from polytask.runs.asked import tables_of, tasks_of
-from polytask.runs.by_value import Values, predict_by_value, split_by_value
+from polytask.runs.by_value import Values, in_memory, predict_by_value, split_by_value
 from polytask.runs.device import pick_device
 from polytask.runs.evaluation import TaskScores, judge, left_out, outputs_of, predictions
 from polytask.runs.folder import RunFolder
@@ -36,7 +41,7 @@ from polytask.runs.test_part import open_test
 from polytask.runs.trace import graph_of
 from polytask.tasks import Task
 
-#: What `predict` and `evaluate` take: rows in any form that `Table.of` reads.
+#: What `predict` and `evaluate` take: rows in any form that `open_rows` opens.
 Rows = Any
 
 
@@ -51,7 +56,7 @@ class Run:
         RunError: the folder is none, is unfinished, damaged, or from a newer polytask.
     """
 
-    def __init__(self, path: str | Path, *, data: Mapping[str, Table] | None = None) -> None:
+    def __init__(self, path: str | Path, *, data: Mapping[str, Table | StreamedTable] | None = None) -> None:
         self.folder = RunFolder(path)
         if not self.folder.path.is_dir():
             raise RunError(f"{path}: there is no such Run folder{self.folder.neighbours()}")
@@ -109,11 +114,10 @@ class Run:
         Raises:
             ConfigError: no such table.
         """
-        frame = pd.read_parquet(self.folder / "splits.parquet")
-        known = frame["table"].unique().tolist()
+        known = read_splits(self.folder / "splits.parquet")
         if table not in known:
             raise ConfigError(f"this Run has no table {table!r}; {nearest(table, known)}")
-        return Split.from_frame(frame[frame["table"] == table])
+        return known[table]
 
     @cached_property
     def values(self) -> Values:
@@ -172,24 +176,68 @@ class Run:
             SchemaError: an input column is missing or cannot be read; names it.
             ValueError: a preference that cannot be, or for another sharing.
         """
-        table = Table.of(rows)
+        found = self.predict_by_parts(
+            rows,
+            probabilities=probabilities,
+            tasks=tasks,
+            best_for=best_for,
+            device=device,
+            batch_size=batch_size,
+            preference=preference,
+        )
+        return pd.concat(found)
+
+    def predict_by_parts(
+        self,
+        rows: Rows,
+        *,
+        probabilities: bool = False,
+        tasks: Sequence[str] | None = None,
+        best_for: str = "mean",
+        device: str = "cpu",
+        batch_size: int = 4096,
+        preference: Mapping[str, float] | None = None,
+    ) -> Iterator[pd.DataFrame]:
+        """What `predict` gives, part by part: of long Parquet files neither rows nor predictions are in memory at once.
+
+        Where each value of a column has tasks of its own (`by`), rows are read whole.
+
+        Args:
+            rows: see `predict`; a Parquet file of more rows than are read at once is streamed.
+            probabilities: see `predict`.
+            tasks: see `predict`.
+            best_for: see `predict`.
+            device: see `predict`.
+            batch_size: see `predict`.
+            preference: see `predict`.
+
+        Returns:
+            The parts, in the rows' order; one for all where the rows are in memory.
+
+        Raises:
+            SchemaError: see `predict`.
+            ValueError: see `predict`.
+        """
+        table = open_rows(rows)
         own = self.values.asked(table, tasks)
         if own is not None:
             more: dict[str, Any] = {"best_for": best_for, "device": device, "batch_size": batch_size}
             more |= {"probabilities": probabilities, "preference": preference}
-            frame = predict_by_value(self, table, own, more)
-            return frame.set_axis(rows.index) if isinstance(rows, pd.DataFrame) else frame
+            frame = predict_by_value(self, in_memory(table), own, more)
+            yield frame.set_axis(rows.index) if isinstance(rows, pd.DataFrame) else frame
+            return
         chosen = tasks_of(self.tasks, tasks)
         model = self.model(best_for, device)
         if preference is not None:
             model = deepcopy(model)  # the next prediction is under the preference of training's end again
             model.sharing.prefer(preference)
-        every, none = np.arange(table.num_rows), Targets({}, {}, {})
-        place, absent = pick_device(device), self._absent(chosen)
-        encoded = encode_new_rows(self._preprocessor(), table, every, none, device=place, absent=absent)
-        outputs = outputs_of(model, encoded, chosen, batch_size)
-        index = rows.index if isinstance(rows, pd.DataFrame) else table.frame.index
-        return predictions(chosen, self.blueprint.fitted, outputs, probabilities=probabilities, index=index)
+        index = rows.index if isinstance(rows, pd.DataFrame) else pd.RangeIndex(table.num_rows)
+        encoder, place, first = self._preprocessor(), pick_device(device), 0
+        for encoded in encoded_parts(table, encoder, place, absent=self._absent(chosen)):
+            outputs = outputs_of(model, encoded, chosen, batch_size)
+            here = index[first : first + encoded.num_rows]
+            yield predictions(chosen, self.blueprint.fitted, outputs, probabilities=probabilities, index=here)
+            first += encoded.num_rows
 
     def evaluate(
         self,
@@ -251,7 +299,12 @@ class Run:
         return open_test(self, list(self.tasks), best_for, device=device, batch_size=batch_size).outputs
 
     def encoded(
-        self, table: Table, tasks: Sequence[Task], rows: np.ndarray | None = None, *, device: str = "cpu"
+        self,
+        table: Table | StreamedTable,
+        tasks: Sequence[Task],
+        rows: np.ndarray | None = None,
+        *,
+        device: str = "cpu",
     ) -> JudgedExamples:
         """Rows of a table as the model reads them, with the targets of these tasks.
 
@@ -264,12 +317,15 @@ class Run:
         Raises:
             SchemaError: an input or target column is missing or cannot be read.
         """
+        if isinstance(table, StreamedTable):
+            encoder = PieceEncoder(table, self._preprocessor(), tasks, self.blueprint.fitted, self._absent(tasks))
+            return encode_streamed(encoder, rows, pick_device(device))
         chosen = np.arange(table.num_rows) if rows is None else rows
         targets = encode_targets(table, tasks, self.blueprint.fitted, chosen)
         place, absent = pick_device(device), self._absent(tasks)
         return encode_new_rows(self._preprocessor(), table, chosen, targets, device=place, absent=absent)
 
-    def tables(self) -> dict[str, tuple[Table, list[str]]]:
+    def tables(self) -> dict[str, tuple[Table | StreamedTable, list[str]]]:
         """The tables this Run was trained on, each with the names of its tasks.
 
         Raises:
@@ -312,13 +368,13 @@ class Run:
         schema, records = self.schema, self.folder.read_json("run.json")["tables"]
         return [({c.name for c in schema[name].columns}, set(record["tasks"])) for name, record in records.items()]
 
-    def _judged(self, rows: Rows, tasks: Sequence[Task]) -> list[tuple[Table, list[Task]]]:
+    def _judged(self, rows: Rows, tasks: Sequence[Task]) -> list[tuple[Table | StreamedTable, list[Task]]]:
         """The tables that tasks are judged on; rows that say whose they are go to the tasks of their own value."""
         given = tables_of(rows, tasks)
         column = self.values.column
         if column is None or isinstance(rows, Mapping) or column not in given[0][0].columns:
             return given
-        return split_by_value(self.values, given[0][0], tasks)
+        return [*split_by_value(self.values, in_memory(given[0][0]), tasks)]
 
     def _preprocessor(self) -> Preprocessor:
         self.folder.verify("preprocessing/preprocessing.json", "preprocessing/preprocessing.safetensors")

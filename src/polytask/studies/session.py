@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from polytask.config import Source as Place
-from polytask.data import Finding
+from polytask.data import Finding, read_splits, split_bytes
 from polytask.errors import ConfigError
-from polytask.experiment import ALL, Experiment, Say, absolute, own_state, read_splits, split_bytes
+from polytask.experiment import ALL, Experiment, Say, absolute, own_state
 from polytask.runs import RunFolder, environment, pick_device
 from polytask.studies.bench import Bench, additions, defined_in_script, threads_for
 from polytask.studies.citations import citations

@@ -132,6 +132,11 @@ def set_up(experiment: Experiment, settings: StudySettings, data: Any = None, pl
     candidates = {name: _without(settings.group, found) for name, (found, _) in read.items()}
     for candidate in candidates.values():
         check_grid(candidate, settings.grid)
+    if experiment.data.stream:
+        raise ConfigError(
+            "data.stream: a study holds all rows in memory, for its baselines, statistics and resampling; study a "
+            "sample of the rows without stream, and train the winner on all of them with fit"
+        )
     sources = load_sources(experiment, data)
     asked, experiment = experiment, as_trained(experiment, sources)
     candidates = {name: as_trained(candidate, sources) for name, candidate in candidates.items()}
