@@ -148,7 +148,7 @@ def scores_of(name: str, seed: int, options: argparse.Namespace, folder: Path) -
     subprocess.run([*python, "fit", path, "-o", str(out), "--seed", str(seed), "--quiet", *settings], check=True)
     seconds = time.perf_counter() - began
     told = subprocess.run([*python, "evaluate", str(out), "--json"], check=True, capture_output=True, text=True)
-    return json.loads(told.stdout), seconds
+    return json.loads(told.stdout)["scores"], seconds
 
 
 def row(name: str, question: Question, values: Sequence[float], seconds: float) -> dict[str, Any]:
