@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent.parent / "examples"
 EXAMPLES = sorted(path for path in FOLDER.glob("*.py") if path.stem != "prepare")
 WRITTEN = sorted(FOLDER.glob("*.yaml"))
 #: Sets that are read as they are, in seconds.
-QUICK = ("parkinsons", "scene")
+QUICK = ("yeast", "scene")
 
 
 @pytest.fixture
@@ -111,6 +111,9 @@ def test_sets_in_several_files_become_tables(tmp_path):
     labels = {"digit": np.array([1, 2, 3]), "speaker": np.array(["a", "b", "a"]), "accent": np.array(["x", "y", "x"])}
     np.savez(data / "fsdd" / "fsdd.npz", **clips, **labels)
     pd.DataFrame({"school": [0] * 8 + [1] * 4, "score": range(12)}).to_parquet(data / "school" / "school.parquet")
+    (data / "parkinsons").mkdir()
+    voices = pd.DataFrame({"subject#": np.repeat(np.arange(10), 3), "motor_UPDRS": 1.0})
+    voices.to_parquet(data / "parkinsons" / "parkinsons_updrs.parquet")
     prepare.main(tmp_path)
     tables = {path.stem: pd.read_parquet(path) for path in (tmp_path / "prepared").glob("*.parquet")}
     assert tables["tox21"]["fingerprint"][1].tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
