@@ -1,5 +1,6 @@
 """Types and values in plain words, for the sentences of errors."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -37,6 +38,17 @@ def listed(names: Sequence[str], most: int = 6) -> str:
         'a, b, … 1 more'
     """
     return ", ".join(names[:most]) + (f", … {len(names) - most} more" if len(names) > most else "")
+
+
+def reason(error: Exception) -> str:
+    """The first line of an error from elsewhere, without the addresses of objects in memory; its class, if it is mute.
+
+    Example:
+        >>> reason(OSError("cannot identify image file <_io.BytesIO object at 0x7f2a10>"))
+        'cannot identify image file'
+    """
+    first = (str(error).splitlines() or [""])[0]
+    return re.sub(r"\s*<[^<>]* object at 0x[0-9a-f]+>", "", first).removesuffix(".") or type(error).__name__
 
 
 def wanted(kind: Any, *, many: bool = False) -> str:

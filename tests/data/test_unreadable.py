@@ -57,3 +57,14 @@ def test_a_run_counts_and_names_them(tmp_path, capsys):
 def test_only_two_words_are_known():
     with pytest.raises(ValueError, match="'error' or 'skip'"):
         pt.fit(frame(()), [pt.Regression("y")], unreadable="ignore", quiet=True)
+
+
+def test_each_of_many_tables_says_what_cannot_be_read(tmp_path, capsys):
+    pictures = frame()
+    many = pd.concat([pictures.assign(box=f"b{k}") for k in range(13)], ignore_index=True)
+    settings = {"epochs": 1, "batch_size": 8, "unreadable": "skip", "by": "box", "folder": tmp_path / "run"}
+    pt.fit(many, [pt.Regression("y")], **settings)
+    said = capsys.readouterr().err
+    assert "13 tables" in said
+    assert said.count("cells cannot be read and count as missing") == 13
+    assert "0x" not in said

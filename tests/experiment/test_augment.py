@@ -9,9 +9,11 @@ import pytest
 import yaml
 
 import polytask as pt
+from polytask.data import read_augmentations, row_augmentations
 from polytask.data.augment import Flip, Mixup, Noise
 from polytask.errors import ConfigError
-from polytask.experiment import Experiment
+from polytask.experiment import Experiment, Source
+from polytask.experiment.more_rows import MoreRows, along_of
 from polytask.runs import load
 
 #: Of the conftest's fits.
@@ -230,3 +232,44 @@ def test_sentences_of_copies(fit):
         fit(augment=["text_dropout"])
     with pytest.raises(ConfigError, match="words"):
         fit(augment=["synonyms"])
+
+
+# Tags go with their tokens --------------------------------------------------------------------------------------------
+
+
+def make_tagged(rows=40):
+    generator = np.random.default_rng(0)
+    words = pd.Series([list(generator.choice(list("abcdef"), 2 + k % 4)) for k in range(rows)])
+    return pd.DataFrame({"words": words, "tags": words.map(lambda row: [word.upper() for word in row])})
+
+
+@pytest.mark.parametrize("tokens", ["words", None])
+@pytest.mark.parametrize("name", ["text_swap", "text_dropout"])
+def test_tags_go_with_the_only_tokens_where_none_are_named(name, tokens):
+    task = pt.Tagging("tags", tokens=tokens)
+    source = Source(pt.Table(make_tagged()), (task,))
+    (augmentation,) = row_augmentations(read_augmentations([{name: {"copies": 2}}]))
+    more = MoreRows(np.arange(40), ["words"], [augmentation]).of(source, np.random.default_rng(0)).frame
+    assert len(more) == 120
+    assert [[word.upper() for word in row] for row in more["words"]] == more["tags"].tolist()
+    assert more["words"].tolist()[40:80] != more["words"].tolist()[:40]
+
+
+def test_tags_that_could_be_of_several_columns(tmp_path):
+    frame = make_tagged()
+    frame["lemmas"] = frame["words"]
+    with pytest.raises(ConfigError, match="text_swap: the tags of task 'tags' go with one of words, lemmas alone"):
+        along_of(
+            Source(pt.Table(frame), (pt.Tagging("tags"),)),
+            ["words", "lemmas"],
+            row_augmentations(read_augmentations(["text_swap"])),
+        )
+
+
+def test_labels_of_places_do_not_shift(tmp_path):
+    generator = np.random.default_rng(0)
+    waves = pd.Series([generator.normal(size=5 + k % 3) for k in range(40)])
+    frame = pd.DataFrame({"wave": waves, "loud": waves.map(lambda wave: [str(x > 0) for x in wave])})
+    task = pt.Tagging("loud", tokens="wave")
+    with pytest.raises(ConfigError, match="wave_change: task 'loud' has a label at every place of 'wave'"):
+        pt.fit(frame, [task], augment=["wave_change"], inputs=["wave"], folder=tmp_path / "run", quiet=True)

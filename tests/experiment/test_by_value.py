@@ -130,6 +130,7 @@ def test_values_with_few_labels(schools, tasks, tmp_path, capsys):
     [
         ({"ignore": ["school"]}, "ignore names 'school', the column of by"),
         ({"split": {"by_group": "school"}}, r"split\.by_group names 'school'"),
+        ({"key": "school"}, "key names 'school', the column of by"),
         ({"inputs": ["x", "school"]}, "inputs names 'school'"),
         ({"fewest_rows": 0}, "a number of rows from 1"),
         ({"by": None, "fewest_rows": 3}, "no effect without by"),
@@ -137,7 +138,7 @@ def test_values_with_few_labels(schools, tasks, tmp_path, capsys):
     ],
 )
 def test_settings_that_cannot_be(schools, tasks, tmp_path, settings, sentence):
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises((ConfigError, SchemaError), match=sentence):
         pt.fit(schools, tasks, **{"by": "school", "folder": tmp_path / "run", **SMALL, **settings})
 
 
@@ -168,3 +169,20 @@ def test_a_study_of_several_tasks_a_value(schools, tasks, tmp_path):
     settings = {"seeds": 1, "jobs": 0, "epochs": 2, "batch_size": 32, "quiet": True, "baselines": []}
     study = pt.study(schools, tasks, by="school", folder=tmp_path / "study", **settings)
     assert len(study.results["tasks"]) == 6
+
+
+def test_a_pooled_companion_of_values(schools, tmp_path):
+    study = pt.study(
+        schools,
+        [pt.Regression("score")],
+        by="school",
+        seeds=1,
+        companions=["pooled"],
+        baselines=[],
+        folder=tmp_path / "study",
+        jobs=0,
+        epochs=2,
+        batch_size=32,
+        quiet=True,
+    )
+    assert "pooled" in {arm["name"] for arm in study.results["arms"]}

@@ -45,3 +45,20 @@ def test_errors_at_the_door(fit, apart):
         fit(apart, splits={"solt": {"column": "said"}}, ignore=["house"])
     with pytest.raises(ConfigError, match=r"validation=2\.0 is out of range"):
         fit(apart, splits={"sold": {"validation": 2}})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda right: right.assign(score=None), r"split of table 'right': in none of the 30 rows"),
+        (lambda right: right[["who", "score"]], r"table 'right': no column is left to be an input"),
+        (lambda right: right.assign(who=[None, *right["who"][1:]]), r"column 'who' of table 'right' is missing in 1"),
+    ],
+)
+def test_sentences_name_the_table(tmp_path, change, sentence):
+    ids = [f"p{k}" for k in range(30)]
+    left, right = (pd.DataFrame({"who": ids, "x": np.arange(30.0), y: np.arange(30.0)}) for y in ("age", "score"))
+    tables = {"left": left, "right": change(right)}
+    tasks = [pt.Regression("left", column="age"), pt.Regression("right", column="score")]
+    with pytest.raises(SchemaError, match=sentence):
+        pt.fit(tables, tasks, key="who", folder=tmp_path / "run", quiet=True)

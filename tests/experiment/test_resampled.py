@@ -57,3 +57,25 @@ def test_errors_at_the_door(fit, uneven):
         fit(uneven, resample="oversampl")
     with pytest.raises(ConfigError, match="price"):
         fit(uneven, [pt.Regression("price")], resample={"oversample": {"task": "price"}})
+
+
+@pytest.mark.parametrize("written", ["oversample", {"oversample": {"task": "sold"}}, {"ml_ros": {"tasks": ["sold"]}}])
+def test_each_value_of_a_column_is_resampled_by_its_own_task(fit, uneven, capsys, written):
+    uneven["town"] = ["left" if k % 2 else "right" for k in range(len(uneven))]
+    uneven["sold"] = ["yes" if k % 6 < 2 else "no" for k in range(len(uneven))]
+    uneven["large"] = (uneven["rooms"] > 0).astype(float)
+    tasks = [pt.Classification("sold"), pt.Regression("large")]
+    run = fit(uneven, tasks, by="town", resample=written, quiet=False)
+    if "ml_ros" not in written:
+        said = capsys.readouterr().err
+        assert "(sold-left: yes" in said
+        assert "(sold-right: yes" in said
+    assert set(run.evaluate()) == {"sold-left", "large-left", "sold-right", "large-right"}
+    assert Experiment.read(read_yaml(run.path / "config.yaml")[0]).data.resample == written
+
+
+def test_one_task_a_table_is_evened_out(fit, uneven):
+    uneven["large"] = (uneven["rooms"] > 0).astype(int)
+    tasks = [pt.Classification("sold"), pt.Classification("large")]
+    with pytest.raises(ConfigError, match="oversample names 'sold' and 'large', which are of one table"):
+        fit(uneven, tasks, resample={"oversample": {"task": ["sold", "large"]}})

@@ -108,6 +108,33 @@ def test_a_placebo_of_several_tables_permutes_the_other_tables():
     pd.testing.assert_frame_equal(found["right"].table.frame[["a", "b"]], tables["right"][["a", "b"]])
 
 
+def test_a_placebos_tags_are_as_many_as_the_tokens(parts):
+    generator = np.random.default_rng(0)
+    words = pd.Series([list(generator.choice(list("abcdef"), 1 + k % 5)) for k in range(120)])
+    tags = words.map(lambda row: ["B-x" if word in "ab" else "O" for word in row])
+    tags[::7] = None
+    frame = pd.DataFrame({"words": words, "tags": tags, "sound": words.map(lambda row: "a" in row).astype(int)})
+    tasks = [pt.Tagging("tags", tokens="words"), pt.Classification("sound")]
+    data, experiment = parts(frame, tasks, inputs=["words"])
+    table, _ = placebo(data, experiment, "sound")
+    found = table.frame["tags"]
+    assert found.isna().equals(tags.isna())
+    assert not found.equals(tags)
+    for part in ("train", "validation"):
+        rows = [row for row in data.splits[0]["all"].rows(part) if tags[row] is not None]
+        assert [len(found[row]) for row in rows] == [len(words[row]) for row in rows]
+        before, after = (sorted(tag for row in rows for tag in of[row]) for of in (tags, found))
+        assert before == after
+
+
+def test_a_placebos_weights_go_with_the_labels(parts, houses):
+    houses["certain"] = houses["price"] / 2  # missing where the label is
+    data, experiment = parts(houses, [pt.Regression("price", weight="certain"), pt.Classification("sold")])
+    frame = placebo(data, experiment, "sold")[0].frame
+    assert not frame["price"].equals(houses["price"])
+    pd.testing.assert_series_equal(frame["certain"], frame["price"] / 2, check_names=False)
+
+
 # Alone ---------------------------------------------------------------------------------------------------------------
 
 

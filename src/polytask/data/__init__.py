@@ -35,7 +35,7 @@ from polytask.data.prepared import PreprocessSettings
 from polytask.data.preprocess import Preprocessor, default_inputs
 from polytask.data.read import read
 from polytask.data.readers import check_masks, read_mask
-from polytask.data.resample import RESAMPLERS, Resampler, make_resampler, resample, restricted
+from polytask.data.resample import RESAMPLERS, Resampler, make_resampler, renamed, resample, restricted
 from polytask.data.schema import KINDS, Column, Schema
 from polytask.data.select import SELECTABLE, Selected, choose_features, score_features, select_features
 from polytask.data.select_settings import Select
@@ -150,6 +150,7 @@ __all__ = [
     "read_augmentations",
     "read_mask",
     "read_splits",
+    "renamed",
     "resample",
     "restricted",
     "row_augmentations",

@@ -8,6 +8,7 @@ import numpy as np
 
 from polytask.data.pictures import array_of, bytes_of
 from polytask.errors import MissingExtraError, SchemaError
+from polytask.wording import reason
 
 #: What a sample of 1 is in whole numbers of this type.
 FULL_SCALE = {"int8": 2**7, "int16": 2**15, "int32": 2**31}
@@ -96,8 +97,7 @@ def _decoded(data: bytes, place: str, name: str) -> tuple[np.ndarray, int]:
             said, rate = file.frames, file.samplerate
             values = file.read(dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")
-        raise SchemaError(f"{place}: cannot be decoded as a recording: {why}") from None
+        raise SchemaError(f"{place}: cannot be decoded as a recording: {reason(error)}") from None
     if len(values) < said or _is_cut(data):
         raise SchemaError(f"{place}: cannot be decoded as a recording: the file ends before its sound does")
     return values.mean(axis=1, dtype=np.float32), int(rate)

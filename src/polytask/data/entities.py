@@ -17,8 +17,14 @@ NONE = -1
 _NAMES = {part: name for name, part in PARTS.items()}
 
 
-def group_keys(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
+def group_keys(table: Table, column: str, rows: np.ndarray, place: str = "") -> np.ndarray:
     """The group of each of these rows, as text.
+
+    Args:
+        table: of the rows.
+        column: that says it.
+        rows: positions in the table.
+        place: which table it is, for an error.
 
     Raises:
         SchemaError: a row without one.
@@ -27,7 +33,7 @@ def group_keys(table: Table, column: str, rows: np.ndarray) -> np.ndarray:
     missing = rows[~present[rows]]
     if len(missing):
         raise SchemaError(
-            f"the group column {column!r} is missing in {len(missing)} of {len(rows)} rows, the first in "
+            f"the group column {column!r}{place} is missing in {len(missing)} of {len(rows)} rows, the first in "
             f"row {missing[0]}; fill it in, for instance with a group of its own for each row"
         )
     return keys[rows]
@@ -69,7 +75,8 @@ class Entities:
         num_nodes = number
         for column in dict.fromkeys(column for of in columns.values() for column in of):
             holders = [name for name in self.tables if column in columns[name]]
-            keys = np.concatenate([group_keys(tables[name], column, rows[name]) for name in holders])
+            places = {name: f" of table {name!r}" if len(tables) > 1 else "" for name in holders}
+            keys = np.concatenate([group_keys(tables[name], column, rows[name], places[name]) for name in holders])
             codes, levels = pd.factorize(keys)
             nodes = np.concatenate([np.arange(len(rows[name])) + starts[name] for name in holders])
             edges.append((nodes, codes + num_nodes))

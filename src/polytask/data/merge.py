@@ -11,6 +11,7 @@ from polytask.data.images import located
 from polytask.data.schema import LIST_KINDS
 from polytask.data.table import Table
 from polytask.errors import SchemaError, nearest
+from polytask.wording import shown
 
 #: The rows of one key in several tables: the cells of one column, and what came of them.
 OnContradiction = Literal["error", "missing"]
@@ -203,5 +204,4 @@ def _form(cell: Any, kind: str) -> Any:
 
 
 def _shown(cell: Any) -> str:
-    text = repr(cell.item() if isinstance(cell, np.generic) else cell)
-    return text if len(text) <= 60 else text[:59] + "…"
+    return shown(cell.item() if isinstance(cell, np.generic) else cell, 60)

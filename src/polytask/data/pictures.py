@@ -9,6 +9,7 @@ import numpy as np
 
 from polytask.data.schema import num_axes
 from polytask.errors import MissingExtraError, SchemaError
+from polytask.wording import reason
 
 #: Modes of files with one channel, transparency aside; all others become red, green and blue.
 GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
@@ -210,5 +211,5 @@ def _deep(pixels: np.ndarray, mode: str, place: str) -> np.ndarray:
 
 
 def _broken(place: str, data: bytes, error: Exception) -> str:
-    why = "it is empty" if not data else (str(error).splitlines() or [type(error).__name__])[0]
+    why = "it is empty" if not data else reason(error)
     return f"{place}: cannot be decoded as a picture: {why}"

@@ -55,12 +55,24 @@ _DEFAULT_SPLIT, _DEFAULT_SETTINGS = SplitSettings(), PreprocessSettings()
 
 
 def default_inputs(
-    table: Table, tasks: Sequence[Task], ignore: Sequence[str] = (), settings: SplitSettings = _DEFAULT_SPLIT
+    table: Table,
+    tasks: Sequence[Task],
+    ignore: Sequence[str] = (),
+    settings: SplitSettings = _DEFAULT_SPLIT,
+    *,
+    place: str = "",
 ) -> list[str]:
     """The columns a model reads unless told otherwise: those of a usable kind that are nobody's target.
 
     Left out are all tasks' targets, masks and weights, the columns that say where labels count, those that split the
     rows, those in `ignore`, and the kinds id and other, which are no inputs.
+
+    Args:
+        table: whose columns they are.
+        tasks: of all tables.
+        ignore: columns that are none.
+        settings: how rows are split.
+        place: which table it is, for an error.
 
     Raises:
         SchemaError: an unknown column in `ignore`, or no column left.
@@ -74,7 +86,7 @@ def default_inputs(
     inputs = [name for name in table.columns if name not in taken and table.kind(name) in INPUT_KINDS]
     if not inputs:
         raise SchemaError(
-            f"no column is left to be an input: of {len(table.columns)} columns all are targets, weights, "
+            f"{place}no column is left to be an input: of {len(table.columns)} columns all are targets, weights, "
             "ignored or of a kind that is none (id, other)"
         )
     return inputs

@@ -73,9 +73,10 @@ def make_splits(
         np.True_
     """
     of = settings_by_table(tables, settings, own)
+    places = {name: f"split of table {name!r}" if len(tables) > 1 else "split" for name in tables}
     parts, drawn = {}, {}
     for name, (table, tasks) in tables.items():
-        parts[name], drawn[name] = _settled(table, tasks, of[name])
+        parts[name], drawn[name] = _settled(table, tasks, of[name], places[name])
     rows = {name: np.union1d(np.flatnonzero(found != DROPPED), drawn[name]) for name, found in parts.items()}
     entities = entities_of(tables, rows, of, key)
     if key is not None:
@@ -84,9 +85,8 @@ def make_splits(
     for name, found in draw_all(draws, entities).items():
         parts[name][drawn[name]] = found
     for name, (table, _) in tables.items():
-        place = f"split of table {name!r}" if len(tables) > 1 else "split"
         together = key if name in entities.units and key in table.columns else None
-        _check_parts(parts[name], table, of[name], place, together)
+        _check_parts(parts[name], table, of[name], places[name], together)
     return {name: Split(found) for name, found in parts.items()}
 
 
@@ -130,28 +130,34 @@ def _shares(settings: SplitSettings) -> dict[int, float]:
     return {part: share for part, share in shares.items() if share > 0}
 
 
-def labelled_rows(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> np.ndarray:
+def labelled_rows(table: Table, tasks: Sequence[Task], settings: SplitSettings, place: str = "split") -> np.ndarray:
     """The rows that are split: those in which some task has a target.
+
+    Args:
+        table: of the rows.
+        tasks: whose targets it has.
+        settings: how they are split.
+        place: what an error begins with.
 
     Raises:
         SchemaError: an unknown column in the settings, or no target at all.
     """
     for column in (settings.by_group, settings.by_time, settings.column):
         if column is not None and column not in table.columns:
-            raise SchemaError(f"split: there is no column {column!r}; {nearest(column, table.columns)}")
+            raise SchemaError(f"{place}: there is no column {column!r}; {nearest(column, table.columns)}")
     kept = np.zeros(table.num_rows, dtype=bool)
     for task in tasks:
         kept |= row_has_label(table, task)
     rows = np.flatnonzero(kept)
     if not len(rows):
         names = ", ".join(column for task in tasks for column in task.columns)
-        raise SchemaError(f"split: in none of the {table.num_rows} rows is a target present ({names})")
+        raise SchemaError(f"{place}: in none of the {table.num_rows} rows is a target present ({names})")
     return rows
 
 
-def _settled(table: Table, tasks: Sequence[Task], settings: SplitSettings) -> tuple[np.ndarray, np.ndarray]:
+def _settled(table: Table, tasks: Sequence[Task], settings: SplitSettings, place: str) -> tuple[np.ndarray, np.ndarray]:
     """The parts as far as time or a column says them, and the rows that are to be drawn at random."""
-    rows = labelled_rows(table, tasks, settings)
+    rows = labelled_rows(table, tasks, settings, place)
     parts = np.full(table.num_rows, DROPPED, dtype=np.int8)
     if settings.by_time:
         parts[rows] = parts_by_time(table, settings.by_time, rows, settings)
@@ -229,7 +235,7 @@ def _check_parts(parts: np.ndarray, table: Table, settings: SplitSettings, place
         kept = len(parts) - counts["dropped"]
         what, remedy = f"{kept} rows", "give at least one row for each part"
         if settings.column:
-            remedy = f"write it into the column {settings.column!r}"
+            remedy = f"let the column {settings.column!r} say {name!r} in some of its rows"
         elif settings.by_group:
             present = np.flatnonzero(parts != DROPPED)
             num_groups = len(pd.unique(group_keys(table, settings.by_group, present)))

@@ -151,8 +151,8 @@ def experiment_from(
             choices[name] = as_choice(value, CATALOGUES[name], name)
     return Experiment(
         tasks=tuple(tasks),
-        data=replace(
-            build(DataSettings, data),
+        data=_data(
+            data,
             inputs=None if inputs is None else tuple(inputs),
             ignore=tuple(ignore),
             kinds=dict(kinds or {}),
@@ -167,6 +167,16 @@ def experiment_from(
         regularizers=read_regularizers(regularizers),
         **choices,
     )
+
+
+def _data(values: Mapping[str, Any], **more: Any) -> DataSettings:
+    """The settings of the data; those that exclude each other are refused as a file's are."""
+    try:
+        return replace(build(DataSettings, values), **more)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _listed(tasks: Any) -> list[Task]:

@@ -126,6 +126,7 @@ class DataSettings:
         split = {"split.by_group": self.split.by_group, "split.by_time": self.split.by_time}
         named = {**split, "split.column": self.split.column}
         used = [name for name, column in named.items() if column == self.by and self.windows is None]
+        used += ["key"] * (self.key == self.by)
         used += ["ignore"] * (self.by in self.ignore) + ["inputs"] * (self.by in (self.inputs or ()))
         if used:
             raise ValueError(f"{used[0]} names {self.by!r}, the column of by, which no table has any more; take it out")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from polytask.data import SPLIT, SplitSettings, Table, clean, target_cells
+from polytask.data import SPLIT, SplitSettings, Table, clean, renamed, target_cells
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment.choices import DataSettings, Experiment
 from polytask.experiment.sources import ALL, Source
@@ -38,7 +38,14 @@ def as_trained(experiment: Experiment, sources: Mapping[str, Source]) -> Experim
     if not experiment.data.steps.is_any:
         return experiment
     tasks = tuple(task for source in sources.values() for task in source.tasks)
-    return replace(experiment, tasks=tasks, data=without_steps(experiment.data))
+    data = without_steps(experiment.data)
+    if experiment.data.by is not None:
+        made: dict[str, list[str]] = {}
+        for source in sources.values():
+            for name, written in written_names(source).items():
+                made.setdefault(written, []).append(name)
+        data = replace(data, resample=renamed(data.resample, experiment.tasks, made))
+    return replace(experiment, tasks=tasks, data=data)
 
 
 def without_steps(settings: DataSettings) -> DataSettings:

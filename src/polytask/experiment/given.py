@@ -228,7 +228,9 @@ def input_columns(settings: DataSettings, sources: Mapping[str, Source]) -> list
         known = source.table.columns
         ignore = [column for column in (*settings.ignore, *settings.splitting_columns) if column in known]
         if settings.inputs is None:
-            here = default_inputs(source.table, tasks, ignore, settings.split)
+            here = default_inputs(
+                source.table, tasks, ignore, settings.split, place=f"table {name!r}: " * (len(sources) > 1)
+            )
         else:
             here = [column for column in settings.inputs if column in known]
         if not here:

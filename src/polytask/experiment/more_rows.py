@@ -45,7 +45,7 @@ class MoreRows:
 
     def of(self, source: Source, generator: np.random.Generator) -> Table:
         """The training rows with all that is added, in a table of their own."""
-        along = along_of(source)
+        along = along_of(source, self.inputs, self.augmentations)
         found = augment_rows(source.table, self.rows, self.augmentations, generator, inputs=self.inputs, along=along)
         if not self.num_matching:
             return found
@@ -54,12 +54,36 @@ class MoreRows:
         return with_rows(source.table, [found.frame, more.frame.iloc[len(self.rows) :]])
 
 
-def along_of(source: Source) -> Along:
-    """The columns of tags, by the column of the tokens that they go with."""
+def along_of(source: Source, inputs: Sequence[str], augmentations: Sequence[RowAugmentation] = ()) -> Along:
+    """The columns of tags, by the column of the tokens that they go with.
+
+    Args:
+        source: the table and its tasks.
+        inputs: its columns that the model reads.
+        augmentations: that change some of them.
+
+    Raises:
+        ConfigError: it cannot be told which column's tags change, or they cannot change with it.
+    """
     found: dict[str, list[str]] = {}
+    listed = [column for column in inputs if source.table.kind(column) in ("tokens", "sequence")]
     for task in source.tasks:
-        tokens = getattr(task, "tokens", None)
-        if task.spatial == "places" and isinstance(tokens, str):
+        if task.spatial != "places":
+            continue
+        tokens = getattr(task, "tokens", None) or (listed[0] if len(listed) == 1 else None)
+        for augmentation in augmentations:
+            changed = set(augmentation.columns_of(source.table, inputs)) & set(listed)
+            if tokens is None and changed:
+                raise ConfigError(
+                    f"augmentation {augmentation.name}: the tags of task {task.name!r} go with one of "
+                    f"{', '.join(listed)} alone; name that one in the task: tokens: {listed[0]}"
+                )
+            if tokens in changed and augmentation.loses_places:
+                raise ConfigError(
+                    f"augmentation {augmentation.name}: task {task.name!r} has a label at every place of {tokens!r}, "
+                    "and places move; set shift: 0, or name other columns"
+                )
+        if tokens is not None:
             found.setdefault(tokens, []).extend(task.columns)
     return found
 
@@ -76,7 +100,7 @@ def plan(
         sources: the tables.
 
     Raises:
-        ConfigError: an augmentation finds no column that it can change in any table.
+        ConfigError: an augmentation finds no column that it can change in any table, or tags that cannot change along.
     """
     sources = {name: source for name, source in sources.items() if source.stream is None}
     own = {name: [column for column in inputs if column in s.table.columns] for name, s in sources.items()}
@@ -93,6 +117,8 @@ def plan(
         if len(errors) == len(sources):
             raise ConfigError(str(errors[0]))
     found = {name: MoreRows(splits[name].rows("train"), own[name], chosen[name]) for name in sources}
+    for name, source in sources.items():
+        along_of(source, own[name], chosen[name])
     lacking = dict.fromkeys(sources, 0)
     if experiment.data.match:
         lacking = matching({n: len(m.rows) + m.num_copies for n, m in found.items()}, float(experiment.data.match))

@@ -89,6 +89,7 @@ def _rows(prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
         dropped = sum(c["dropped"] for c in of_all.values())
         if dropped:
             yield f"{dropped:,} rows are left out: every target is missing there"
+        yield from _unreadable(sources)
         return
     for name, split in prepared.splits.items():
         where = "" if name == ALL else f"{name}: "
@@ -99,8 +100,14 @@ def _rows(prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
         dropped, rows = counts["dropped"], sources[name].whole.num_rows
         if dropped:
             yield f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there"
-        for each in sources[name].unreadable:
-            yield f"warning: {where}{each.sentence}"
+    yield from _unreadable(sources)
+
+
+def _unreadable(sources: Mapping[str, Source]) -> Iterator[str]:
+    """Cells that count as missing since they cannot be read; none of them is passed over."""
+    for name, source in sources.items():
+        where = "" if name == ALL else f"{name}: "
+        yield from (f"warning: {where}{each.sentence}" for each in source.unreadable)
 
 
 def _key(experiment: Experiment, sources: Mapping[str, Source]) -> Iterator[str]:

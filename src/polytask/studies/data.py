@@ -14,6 +14,7 @@ from polytask.errors import ConfigError
 from polytask.experiment import ALL, Experiment, Given, Source, fit_preprocessor
 from polytask.model import seed_of
 from polytask.studies.names import unused
+from polytask.studies.permuted import permuted
 from polytask.tasks import Task
 
 #: The name of the one task of a pooled model.
@@ -117,20 +118,8 @@ class StudyData:
         found = dict(self.tables)
         for where, table in self.tables.items():
             here = [task for task in self.tasks if self.table_of(task.name) == where]
-            own = {column for task in here if task.name == name for column in (*task.columns, *task.mask_columns)}
-            partners = [column for task in here for column in (*task.columns, *task.mask_columns)]
-            columns = [column for column in dict.fromkeys(partners) if column not in own]
-            if not columns:
-                continue
-            frame = table.frame.copy()
             generator = np.random.default_rng(seed_of(seed, "placebo", name, where))
-            for part in ("train", "validation"):
-                rows = self.splits[split][where].rows(part)
-                drawn = generator.permutation(rows)
-                order = np.arange(len(frame))
-                order[rows] = drawn
-                frame[columns] = frame[columns].take(order).set_axis(frame.index)
-            found[where] = Table(frame, kinds={c: table.kind(c) for c in table.columns}, source=table.source)
+            found[where] = permuted(table, here, name, self.splits[split][where], generator)
         return found
 
     def _pooled(self, experiment: Experiment, split: int) -> tuple[dict[str, Table], dict[str, Split]]:

@@ -156,7 +156,7 @@ def _of_pooled(output: Tensor, name: str, judged: Judged, fitted: Fitted, data: 
     """One task's share of a pooled model's output, in the task's own terms; the tables follow one another."""
     first = 0
     for task in data.tasks:
-        rows = data.splits[split][task.name].rows("test")
+        rows = data.splits[split][data.table_of(task.name)].rows("test")
         if task.name == name:
             places = first + np.searchsorted(rows, judged.rows)
             return translated(output[places], judged.task, fitted, judged.fitted)

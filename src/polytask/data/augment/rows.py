@@ -26,6 +26,8 @@ class RowAugmentation(Augmentation):
     level: ClassVar[Literal["batch", "rows"]] = "rows"
     #: The kinds of columns that it changes.
     kinds: ClassVar[tuple[str, ...]]
+    #: Whether items move without its saying where to, so that labels of single items are no longer right.
+    loses_places: bool = False
 
     def __init__(self, copies: int, columns: Sequence[str] | None) -> None:
         if copies < 1:

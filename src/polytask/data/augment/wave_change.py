@@ -38,6 +38,7 @@ class WaveChange(RowAugmentation):
     ) -> None:
         super().__init__(copies, columns)
         self.shift = checked(self.name, "shift", shift)
+        self.loses_places = self.shift > 0
         self.gain = checked_range(self.name, "gain", gain, -60, 60)
         self.noise = None if noise is None else checked_range(self.name, "noise", noise, -20, 120)
 

@@ -10,6 +10,7 @@ from polytask.data.media import folder_of
 from polytask.data.readers.pictures import folders_in, part_folders, pictures_in, relative
 from polytask.data.table import Table
 from polytask.errors import MissingExtraError, SchemaError
+from polytask.wording import reason
 
 
 def has_masks(folder: Path) -> bool:
@@ -106,7 +107,7 @@ def _decoded(data: bytes, place: str) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image)
     except (OSError, ValueError, SyntaxError) as error:
-        raise SchemaError(f"{place}: cannot be decoded as a mask: {str(error).splitlines()[0]}") from None
+        raise SchemaError(f"{place}: cannot be decoded as a mask: {reason(error)}") from None
 
 
 def check_masks(table: Table, image: str = "image", mask: str = "mask") -> None:

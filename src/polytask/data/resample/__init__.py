@@ -1,6 +1,6 @@
 """Training rows more or fewer times than they came, so that rare classes and labels count."""
 
-from polytask.data.resample.base import Resampler, make_resampler, resample, restricted
+from polytask.data.resample.base import Resampler, make_resampler, renamed, resample, restricted
 from polytask.data.resample.catalogue import RESAMPLERS
 from polytask.data.resample.imbalance import imbalance_ratios, mean_imbalance_ratio
 from polytask.data.resample.ml_ros import MLROS
@@ -17,6 +17,7 @@ __all__ = [
     "imbalance_ratios",
     "make_resampler",
     "mean_imbalance_ratio",
+    "renamed",
     "resample",
     "restricted",
 ]

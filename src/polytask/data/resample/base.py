@@ -108,15 +108,28 @@ def restricted(written: Written | None, tasks: Sequence[Task], kept: Sequence[st
         tasks: for which it was made.
         kept: names of those that are left.
     """
+    return renamed(written, tasks, {name: [name] for name in kept})
+
+
+def renamed(written: Written | None, tasks: Sequence[Task], names: Mapping[str, Sequence[str]]) -> Written | None:
+    """What was chosen for these tasks, for others that are made of them: None where it is about none of these.
+
+    Args:
+        written: the choice.
+        tasks: for which it was made.
+        names: task -> those that are made of it, which have its classes or labels; one that is not there has none.
+    """
     if written is None:
         return None
     choice, made = chosen(written), make_resampler(written, tasks)
     assert made is not None
-    left = [name for name in made.about(tasks) if name in kept]
+    left = [new for name in made.about(tasks) for new in names.get(name, ())]
     if not left:
         return None
     key = "task" if "task" in settings_of(choice.constructor) else "tasks"
-    return {choice.constructor.name: plain({**choice.settings, key: left[0] if key == "task" else left})}
+    return {
+        choice.constructor.name: plain({**choice.settings, key: left[0] if key == "task" and len(left) == 1 else left})
+    }
 
 
 def resample(

@@ -7,6 +7,7 @@ import numpy as np
 
 from polytask.data.resample.base import Resampler, codes_of, task_of_classes
 from polytask.data.targets import Targets
+from polytask.errors import ConfigError
 from polytask.tasks import Fitted, Task
 
 
@@ -14,14 +15,14 @@ class OfClass(Resampler):
     """Evens out the classes of one task; rows without a label of it stay as they are.
 
     Args:
-        task: its name; the only task of classes where not given.
+        task: its name; the only task of classes where not given. Of tables of their own, a name for each.
         ratio: rows of a class over those of the largest that are wanted, in (0, 1].
 
     Raises:
         ValueError: a ratio out of range.
     """
 
-    def __init__(self, *, task: str | None = None, ratio: float = 1.0) -> None:
+    def __init__(self, *, task: str | tuple[str, ...] | None = None, ratio: float = 1.0) -> None:
         if not 0 < ratio <= 1:
             raise ValueError(f"{self.name}: ratio={ratio} is out of range; a share in (0, 1] is wanted, as 1.0")
         self.task = task
@@ -29,24 +30,39 @@ class OfClass(Resampler):
 
     def check(self, tasks: Sequence[Task]) -> None:
         """See `Resampler.check`."""
-        self.task = task_of_classes(self.task, tasks, self.name).name
+        self.task = tuple(self.about(tasks))
 
     def about(self, tasks: Sequence[Task]) -> list[str]:
         """See `Resampler.about`."""
-        return [task_of_classes(self.task, tasks, self.name).name]
+        names = self.task if isinstance(self.task, tuple) else (self.task,)
+        return [task_of_classes(name, tasks, self.name).name for name in names]
+
+    def own(self, targets: Targets) -> str | None:
+        """The task of these targets whose classes are evened out, if it is there.
+
+        Raises:
+            ConfigError: there are two.
+        """
+        names = self.task if isinstance(self.task, tuple) else (self.task,)
+        here = [name for name in names if name in targets.values]
+        if len(here) > 1:
+            raise ConfigError(
+                f"data.resample: {self.name} names {here[0]!r} and {here[1]!r}, which are of one table, and classes "
+                "of one task a table are evened out; leave one out"
+            )
+        return here[0] if here else None
 
     def said(self, before: Targets, after: Targets, tasks: Sequence[Task], fitted: Mapping[str, Fitted]) -> str:
         """The rows of each class, before and after."""
-        if self.task not in before.values:
+        task = self.own(before)
+        if task is None:
             return ""
-        assert self.task is not None
-        classes = fitted[self.task]["classes"]
-        counts = [
-            np.bincount(c[c >= 0], minlength=len(classes)) for c in (codes_of(t, self.task) for t in (before, after))
-        ]
+        classes = fitted[task]["classes"]
+        codes = [codes_of(targets, task) for targets in (before, after)]
+        counts = [np.bincount(c[c >= 0], minlength=len(classes)) for c in codes]
         changed = [k for k in range(len(classes)) if counts[0][k] != counts[1][k]]
         shown = ", ".join(f"{classes[k]} {counts[0][k]:,} -> {counts[1][k]:,}" for k in changed[:6])
-        return f"{self.task}: {shown}{', …' * (len(changed) > 6)}" if changed else f"{self.task}: no class is changed"
+        return f"{task}: {shown}{', …' * (len(changed) > 6)}" if changed else f"{task}: no class is changed"
 
 
 class Oversample(OfClass):
@@ -56,7 +72,7 @@ class Oversample(OfClass):
     cloned row brings its labels of all other tasks along.
 
     Args:
-        task: its name; the only task of classes where not given.
+        task: its name; the only task of classes where not given. Of tables of their own, a name for each.
         ratio: rows of a class over those of the largest that are wanted, in (0, 1].
 
     Raises:
@@ -74,10 +90,10 @@ class Oversample(OfClass):
     ) -> np.ndarray:
         """All rows, and the clones behind them."""
         everything = np.arange(num_rows(targets))
-        if self.task not in targets.values:
+        task = self.own(targets)
+        if task is None:
             return everything
-        assert self.task is not None
-        codes = codes_of(targets, self.task)
+        codes = codes_of(targets, task)
         clones = []
         for code, lacking in enumerate(lacking_rows(codes, self.ratio)):
             rows = np.flatnonzero(codes == code)
@@ -93,7 +109,7 @@ class Undersample(OfClass):
     What is left out is drawn at random, and lost to the other tasks too: see `oversample`, which loses nothing.
 
     Args:
-        task: its name; the only task of classes where not given.
+        task: its name; the only task of classes where not given. Of tables of their own, a name for each.
         ratio: rows of the rarest class over those of any other that are wanted, in (0, 1].
 
     Raises:
@@ -111,10 +127,10 @@ class Undersample(OfClass):
     ) -> np.ndarray:
         """The rows that are kept, in order."""
         kept = np.ones(num_rows(targets), dtype=bool)
-        if self.task not in targets.values:
+        task = self.own(targets)
+        if task is None:
             return np.arange(len(kept))
-        assert self.task is not None
-        codes = codes_of(targets, self.task)
+        codes = codes_of(targets, task)
         counts = np.bincount(codes[codes >= 0])
         most = int(counts[counts > 0].min(initial=len(codes)) / self.ratio)
         for code in np.flatnonzero(counts > most):

@@ -25,7 +25,7 @@ class SMOTE(OfClass):
     texts and sequences there is nothing between.
 
     Args:
-        task: its name; the only task of classes where not given.
+        task: its name; the only task of classes where not given. Of tables of their own, a name for each.
         ratio: rows of a class over those of the largest that are wanted, in (0, 1].
         neighbors: of the same class, >= 1.
 
@@ -39,7 +39,7 @@ class SMOTE(OfClass):
     name: ClassVar[str] = "smote"
     paper: ClassVar[str | None] = "chawla2002"
 
-    def __init__(self, *, task: str | None = None, ratio: float = 1.0, neighbors: int = 5) -> None:
+    def __init__(self, *, task: str | tuple[str, ...] | None = None, ratio: float = 1.0, neighbors: int = 5) -> None:
         super().__init__(task=task, ratio=ratio)
         if neighbors < 1:
             raise ValueError(f"smote: neighbors={neighbors} is out of range; a number >= 1 is wanted, as 5")
@@ -64,14 +64,14 @@ class SMOTE(OfClass):
         generator: np.random.Generator,
     ) -> tuple[dict[str, InputRows], Targets]:
         """See `Resampler.extended`."""
-        if self.task not in targets.values:
+        task = self.own(targets)
+        if task is None:
             return dict(inputs), targets
-        assert self.task is not None
-        codes = codes_of(targets, self.task)
+        codes = codes_of(targets, task)
         lacking = lacking_rows(codes, self.ratio)
         if not lacking.any():
             return dict(inputs), targets
-        self._check(inputs, targets, codes, lacking, fitted[self.task]["classes"])
+        self._check(inputs, targets, codes, lacking, fitted[task]["classes"])
         table = {name: block for name, block in inputs.items() if isinstance(block, torch.Tensor)}
         blocks = [table[name].numpy().astype(np.float64) for name in (NUMBERS, CATEGORIES) if name in table]
         num_numbers = table[NUMBERS].shape[1] if NUMBERS in table else 0
@@ -137,7 +137,7 @@ class SMOTE(OfClass):
                 )
                 raise ConfigError(
                     f"data.resample: smote wants more than neighbors={self.neighbors} training rows of a class, and "
-                    f"class {classes[code]!r} of task {self.task!r} has {counts[code]}; {hint}"
+                    f"class {classes[code]!r} of task {self.own(targets)!r} has {counts[code]}; {hint}"
                 )
 
     def _targets(self, targets: Targets, codes: np.ndarray, of_class: np.ndarray) -> Targets:
@@ -152,7 +152,7 @@ class SMOTE(OfClass):
             assert isinstance(there, torch.Tensor)
             assert isinstance(heavy, torch.Tensor)
             new_present, new_weight = torch.zeros_like(there[template]), torch.zeros_like(heavy[template])
-            if name == self.task:
+            if name == self.own(targets):
                 new_present[:] = True
                 # Rows of a class may weigh differently: a new one weighs what they do on average.
                 for code in np.unique(of_class):
