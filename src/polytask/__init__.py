@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; the same names as in _P
     from polytask.balance import Engine
     from polytask.catalogue import cite
     from polytask.data import SplitSettings, Table, WindowSettings, merge, read, windows
-    from polytask.experiment import Experiment, fit
+    from polytask.experiment import Experiment, fit, pseudo_label
     from polytask.report import report
     from polytask.runs import Run, load
     from polytask.studies import Study, study
@@ -39,6 +39,7 @@ _PLACES = {
     "windows": "polytask.data",
     "Experiment": "polytask.experiment",
     "fit": "polytask.experiment",
+    "pseudo_label": "polytask.experiment",
     "Run": "polytask.runs",
     "load": "polytask.runs",
     "report": "",

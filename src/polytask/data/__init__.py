@@ -25,11 +25,12 @@ from polytask.data.entities import check_key, group_keys
 from polytask.data.features import DEFAULT_FEATURES, FEATURES, Featurizer
 from polytask.data.finding import Finding
 from polytask.data.folds import make_folds
+from polytask.data.held_out import held_out_parts
 from polytask.data.images import ImageColumn, located
 from polytask.data.lint import is_few_labels, lint
 from polytask.data.lint_across import lint_across
 from polytask.data.merge import merge
-from polytask.data.parts import DROPPED, Split
+from polytask.data.parts import DROPPED, TRAIN, Split
 from polytask.data.pictures import ImageSettings
 from polytask.data.prepared import PreprocessSettings
 from polytask.data.preprocess import Preprocessor, default_inputs
@@ -59,8 +60,8 @@ from polytask.data.stream import (
     together_by,
 )
 from polytask.data.table import Table
-from polytask.data.target_cells import row_has_label, target_cells
-from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task
+from polytask.data.target_cells import row_has_label, rows_where, target_cells
+from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, label_weights
 from polytask.data.tensor_table import Stream, TensorTable
 from polytask.data.time_windows import SPLIT, WindowSettings, windows
 from polytask.data.unreadable import Unreadable, skip_unreadable
@@ -75,6 +76,7 @@ __all__ = [
     "RESAMPLERS",
     "SELECTABLE",
     "SPLIT",
+    "TRAIN",
     "WHOLE",
     "Along",
     "Augmentation",
@@ -131,10 +133,12 @@ __all__ = [
     "encoded_parts",
     "fit_task",
     "group_keys",
+    "held_out_parts",
     "infer_kind_of_task",
     "is_few_labels",
     "is_url",
     "keys_of",
+    "label_weights",
     "lint",
     "lint_across",
     "located",
@@ -156,6 +160,7 @@ __all__ = [
     "row_augmentations",
     "row_has_label",
     "rows_in_buffer",
+    "rows_where",
     "score_features",
     "select_features",
     "settings_by_table",

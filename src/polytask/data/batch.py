@@ -58,6 +58,7 @@ class Batch:
             a global batch, in that one. None for a part without rows.
         num_global_rows: rows of the global batch; of this one where there is no other.
         partner: where each row is a mixture of two, the labels of the other one. Both have their share of the weight.
+        second: the inputs of the same rows under another draw of the augmentations, where a walk was asked for it.
     """
 
     inputs: Inputs
@@ -67,6 +68,7 @@ class Batch:
     labelled: tuple[str, ...]
     num_global_rows: int
     partner: Self | None = None
+    second: Inputs | None = None
 
     @property
     def num_rows(self) -> int:
@@ -93,8 +95,10 @@ class Walk(ABC):
         batch_size: rows a batch.
         seed: of the order.
         num_rows: rows a pass.
+        has_second_view: whether augmented rows come under two draws (see `Batch.second`).
     """
 
+    has_second_view = False
     batch_size: int
     seed: int
     num_rows: int

@@ -30,7 +30,7 @@ def target_cells(table: Table, task: Task) -> tuple[np.ndarray, np.ndarray]:
     for column in task.columns:
         check_column(table, task, column)
     cells = [_without_missing(table.values(c), table.mask(c), task) for c in task.columns]
-    holds = _holds(table, task)
+    holds = rows_where(table, task)
     marks = _masks(table, task)
     present = [kept & holds & mark for (_, kept), mark in zip(cells, marks, strict=True)]
     if len(task.columns) == 1:
@@ -88,8 +88,8 @@ def _masks(table: Table, task: Task) -> list[np.ndarray]:
     return (found or [np.ones(table.num_rows, dtype=bool)]) * len(task.columns)
 
 
-def _holds(table: Table, task: Task) -> np.ndarray:
-    """The rows in which every column of `where` has one of its values."""
+def rows_where(table: Table, task: Task) -> np.ndarray:
+    """The rows in which every column of the task's `where` has one of its values, bool `[rows]`; all without one."""
     holds = np.ones(table.num_rows, dtype=bool)
     for column, allowed in (task.where or {}).items():
         check_column(table, task, column)

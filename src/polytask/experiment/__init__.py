@@ -13,6 +13,7 @@ from polytask.experiment.given import (
 from polytask.experiment.machine import own_state
 from polytask.experiment.notices import Say, tell, to_stderr
 from polytask.experiment.prepare import absolute, make_blueprint
+from polytask.experiment.pseudo_labels import pseudo_label
 from polytask.experiment.resume import first_difference, without_path
 from polytask.experiment.run import run
 from polytask.experiment.sources import ALL, Source
@@ -36,6 +37,7 @@ __all__ = [
     "look_over",
     "make_blueprint",
     "own_state",
+    "pseudo_label",
     "run",
     "tell",
     "to_stderr",

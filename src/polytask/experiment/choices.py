@@ -17,6 +17,7 @@ from polytask.data import (
 )
 from polytask.encoders import ENCODERS, Encoder
 from polytask.errors import ConfigError, nearest
+from polytask.experiment.pseudo_labels import PseudoLabels
 from polytask.experiment.streamable import check_streamable
 from polytask.model import read_regularizers, written_tasks
 from polytask.regularizers import REGULARIZERS, Regularizer
@@ -66,6 +67,8 @@ class DataSettings:
             every other that wants the same of the same cells; batches are read from there.
         stream: whether Parquet files are read piece by piece while training, never whole; or how (`{buffer_rows:
             100000}`).
+        pseudo_labels: train twice: the second training has labels besides that the first is sure of, for training rows
+            without one, rows without any, and rows of other tasks' tables that have the inputs; None trains once.
     """
 
     path: str | list[str] | dict[str, str | list[str]] | None = None
@@ -90,6 +93,7 @@ class DataSettings:
     workers: int = 0
     cache: str | None = None
     stream: bool | StreamSettings = False
+    pseudo_labels: PseudoLabels | None = None
 
     def __post_init__(self) -> None:
         if self.unreadable not in ("error", "skip"):
@@ -113,6 +117,11 @@ class DataSettings:
         if self.on_contradiction != "error" and self.merge is None:
             raise ValueError("on_contradiction has no effect without merge")
         self._check_by()
+        if self.by is not None and self.pseudo_labels is not None:
+            raise ValueError(
+                "pseudo_labels and by exclude each other: tasks of one value would borrow labels for rows of another; "
+                "train without by, or each value by itself"
+            )
         if self.stream:
             check_streamable(self)
 
@@ -206,6 +215,11 @@ class Experiment:
                 if other not in names:
                     raise ConfigError(f"task {task.name!r} waits for {other!r}; {nearest(other, names)}")
         make_resampler(self.data.resample, self.tasks)  # what is wrong is said at once
+        if self.data.streaming is not None and self.train.mean_teacher is not None:
+            raise ConfigError(
+                "train.mean_teacher and data.stream exclude each other: rows without labels are gathered in memory; "
+                "train without stream, or leave mean_teacher out"
+            )
         check_balancer(self.train, self.balancer.constructor)
         self._check_preference()
 

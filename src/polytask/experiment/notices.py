@@ -12,6 +12,7 @@ from polytask.experiment.more_rows import notices, plan
 from polytask.experiment.prepare import Prepared
 from polytask.experiment.sources import ALL, Source
 from polytask.experiment.stream_notices import of_streams
+from polytask.experiment.unlabelled import rows_without_labels
 from polytask.sharing import Sharing
 from polytask.tasks import Task
 from polytask.train import optimizer_class
@@ -48,7 +49,7 @@ def tell(
     """
     for note in dict.fromkeys(note for source in sources.values() for note in source.table.notes):
         say(note)
-    for sentence in (*_rows(prepared, sources), *_key(experiment, sources)):
+    for sentence in (*_rows(experiment, prepared, sources), *_key(experiment, sources)):
         say(sentence)
     is_many = len(prepared.blueprint.tasks) > MOST
     shown = prepared.blueprint.tasks[:MOST]
@@ -77,7 +78,12 @@ def warnings_of(findings: Sequence[Finding]) -> Iterator[str]:
             yield f"warning: {len(alike) - len(few)} more like this ({code}); all are in lint.json"
 
 
-def _rows(prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
+def _num_serving(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source], name: str) -> int:
+    """Rows of a table without any label, which a mean teacher learns from."""
+    return len(rows_without_labels(experiment, sources, prepared.splits, prepared.preprocessor, name))
+
+
+def _rows(experiment: Experiment, prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
     """The parts of every table; of many tables in one sentence."""
     if len(prepared.splits) > MOST:
         of_all = {name: split.counts() for name, split in prepared.splits.items()}
@@ -87,7 +93,10 @@ def _rows(prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
         fewest, name = min((c["train"], name) for name, c in of_all.items())
         yield f"{len(of_all)} tables; rows of all: {parts}; fewest training rows: {fewest:,} ({name})"
         dropped = sum(c["dropped"] for c in of_all.values())
-        if dropped:
+        if dropped and experiment.train.mean_teacher is not None:
+            used = sum(_num_serving(experiment, prepared, sources, name) for name in of_all)
+            yield f"{used:,} of {dropped:,} rows without any label serve mean_teacher"
+        elif dropped:
             yield f"{dropped:,} rows are left out: every target is missing there"
         yield from _unreadable(sources)
         return
@@ -98,7 +107,10 @@ def _rows(prepared: Prepared, sources: Mapping[str, Source]) -> Iterator[str]:
             f"{where}{counts['train']:,} training, {counts['validation']:,} validation, {counts['test']:,} test rows"
         )
         dropped, rows = counts["dropped"], sources[name].whole.num_rows
-        if dropped:
+        if dropped and experiment.train.mean_teacher is not None:
+            used = _num_serving(experiment, prepared, sources, name)
+            yield f"{where}{used:,} of {dropped:,} rows without any label serve mean_teacher"
+        elif dropped:
             yield f"{where}{dropped:,} of {rows:,} rows are left out: every target is missing there"
     yield from _unreadable(sources)
 
@@ -162,6 +174,8 @@ def _apart(experiment: Experiment, sources: Mapping[str, Source]) -> Iterator[st
 
 def _without_effect(experiment: Experiment, prepared: Prepared) -> Iterator[str]:
     for task in prepared.blueprint.tasks:
+        if experiment.train.mean_teacher is not None and task.spatial is not None:
+            yield f"warning: train.mean_teacher has no effect on task {task.name!r}: its outputs have places that move"
         if task.after:
             yield f"warning: task {task.name!r}: after={list(task.after)} has no effect under this agenda"
     if experiment.sharing.constructor.notices is not Sharing.notices:

@@ -23,12 +23,14 @@ from polytask.data import (
 from polytask.encoders import ENCODERS, default_encoder
 from polytask.errors import ConfigError
 from polytask.experiment.augmented import augmentations_of
+from polytask.experiment.borrowed import check_tasks
 from polytask.experiment.choices import Experiment
 from polytask.experiment.derived import as_trained
 from polytask.experiment.given import Given, make_given
 from polytask.experiment.more_rows import plan
 from polytask.experiment.sources import Source
 from polytask.experiment.streamed import of_drawn_rows
+from polytask.experiment.unlabelled import check_mean_teacher, tasks_served
 from polytask.feature import InputSpec
 from polytask.model import Blueprint
 from polytask.runs import RunFolder, explained
@@ -66,6 +68,8 @@ def prepare(
         ConfigError: settings that do not fit the data.
     """
     trained = as_trained(experiment, sources)
+    if experiment.data.pseudo_labels is not None:
+        check_tasks(trained.tasks)
     made = given or make_given(trained, sources)
     splits, preprocessor = made.splits, made.preprocessor
     fitted = {
@@ -74,6 +78,10 @@ def prepare(
         for task in source.tasks
     }
     blueprint = make_blueprint(trained, fitted, preprocessor.spec, _tasks_of(sources))
+    if experiment.train.mean_teacher is not None:
+        inputs = list(preprocessor.columns)
+        served = [[t.name for t in (*s.tasks, *tasks_served(n, sources, inputs))] for n, s in sources.items()]
+        check_mean_teacher(trained, blueprint.build(), served)
     plan(experiment, list(preprocessor.columns), splits, sources)
     for source in sources.values():
         augmentations_of(experiment, preprocessor, source)
@@ -165,6 +173,7 @@ def _cited(
         keys.append("holzmuller2024")
     if blueprint.encoder.settings.get("numbers", "linear") != "linear":
         keys.append("gorishniy2022")
+    keys += [type(one).paper for one in (data.pseudo_labels, experiment.train.mean_teacher) if one is not None]
     if experiment.sharing.settings.get("distance") == "trace":
         keys.append("yang2017")
     splits = () if is_streamed else (data.split, *data.splits.values())

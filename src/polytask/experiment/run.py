@@ -16,6 +16,7 @@ import torch
 import polytask
 from polytask.data import Cache, Workers
 from polytask.errors import ConfigError
+from polytask.experiment.borrowed import FILE, with_borrowed, without_one_round, write_labels
 from polytask.experiment.choices import Experiment
 from polytask.experiment.derived import as_trained, written_names
 from polytask.experiment.encode import encode
@@ -28,6 +29,7 @@ from polytask.experiment.sources import Source
 from polytask.model import seed_of
 from polytask.ragged import as_padded
 from polytask.runs import (
+    FIRST,
     FORMAT,
     Outputs,
     Run,
@@ -87,6 +89,8 @@ def run(
         if state == "finished":
             say("this Run is finished: it is given back as it is")
         else:
+            if experiment.data.pseudo_labels is not None:
+                _borrow(experiment, prepared, sources, target, given, processes, say, Quiet() if quiet else progress)
             _train(trained, prepared, sources, target, progress or make_progress(quiet=quiet), say, processes)
         undo.pop_all()
     return Run(target.path, data={name: source.whole for name, source in sources.items()})
@@ -131,6 +135,25 @@ def default_folder(experiment: Experiment, sources: Mapping[str, Source]) -> Pat
     return Path("runs") / f"{names}-{digest}"
 
 
+def _borrow(
+    experiment: Experiment,
+    prepared: Prepared,
+    sources: Mapping[str, Source],
+    folder: RunFolder,
+    given: Given | None,
+    processes: Team,
+    say: Say,
+    progress: Progress | None,
+) -> None:
+    """Trains on the labels that are given, and writes down those that this training lends; does so once."""
+    if processes.by_first(lambda: (folder / FILE).exists()):
+        return
+    say("a first training finds labels to borrow")
+    before = without_one_round(experiment)
+    first = run(before, data=dict(sources), folder=folder / FIRST, given=given, progress=progress)
+    processes.by_first(lambda: write_labels(experiment, prepared.preprocessor, sources, first, folder, say))
+
+
 def _train(
     experiment: Experiment,
     prepared: Prepared,
@@ -147,7 +170,8 @@ def _train(
     cache = None if kept is None else Cache(kept)
     with own_state(settings.threads), Workers(num_workers) as workers:
         torch.manual_seed(seed_of(experiment.seed, "training"))
-        data = encode(experiment, prepared, sources, device, say, workers if num_workers else None, cache)
+        trained = with_borrowed(experiment, prepared.splits, sources, folder)
+        data = encode(experiment, prepared, sources, device, say, workers if num_workers else None, cache, trained)
         session = _session(experiment, prepared, data, device, processes)
         several = {"processes": processes.size} if processes.size > 1 else {}
         processes.by_first(lambda: record_environment(folder, environment(device) | several, say))

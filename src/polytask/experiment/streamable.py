@@ -20,6 +20,8 @@ _REFUSED = {
     "workers": "streamed pictures and recordings are decoded a buffer at a time, by a thread beside training; leave "
     "workers out",
     "cache": "what streamed rows hold is decoded in every pass, and no cache could hold it all; leave cache out",
+    "pseudo_labels": "labels are borrowed for rows in memory; borrow them once (pt.pseudo_label) and write the result "
+    "as a Parquet file",
     "columns": "they are of conll and npz files, and only Parquet files are streamed",
 }
 

@@ -33,6 +33,8 @@ class Layout:
     names: frozenset[str]
 
 
+#: The Run from which a Run has borrowed labels, a folder within its own.
+FIRST = "first_training"
 #: What `polytask report` writes into a Run's folder.
 REPORT = ("report.html", "report.md", "results.json")
 
@@ -43,7 +45,7 @@ RUN = Layout(
         {
             "run.json", "config.yaml", "model.json", "schema.json", "splits.parquet", "preprocessing", "weights",
             "checkpoint", "history.jsonl", "metrics.json", "predictions", "environment.json", "lint.json",
-            "citations.bib", "checksums.json", ".lock", *REPORT,
+            "citations.bib", "checksums.json", "borrowed.parquet", FIRST, ".lock", *REPORT,
         }
     ),
 )  # fmt: skip
@@ -194,7 +196,7 @@ class RunFolder:
         Args:
             whole: remove the folder too.
         """
-        if (self.path / "checkpoint").exists():
+        if any(self.path.rglob("checkpoint")):
             return
         if whole:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -244,4 +246,4 @@ class RunFolder:
         files = (p for p in self.path.rglob("*") if p.is_file())
         names = sorted(p.relative_to(self.path).as_posix() for p in files)
         changing = {"checksums.json", "run.json", *REPORT}
-        return [n for n in names if not n.startswith(("checkpoint/", ".")) and n not in changing]
+        return [n for n in names if not n.startswith(("checkpoint/", f"{FIRST}/", ".")) and n not in changing]

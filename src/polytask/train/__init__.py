@@ -7,6 +7,7 @@ from polytask.train.distributed import Team, refuse_several, team
 from polytask.train.looks import probe_of
 from polytask.train.loop import TrainingError, train
 from polytask.train.m_config import MConFIG
+from polytask.train.mean_teacher import MeanTeacher, compared
 from polytask.train.optimizers import OPTIMIZERS, check_balancer, optimizer_class
 from polytask.train.progress import Progress, Quiet, clock, make_progress
 from polytask.train.session import Session, TrainingData
@@ -23,6 +24,7 @@ __all__ = [
     "EarlyStopping",
     "Joint",
     "MConFIG",
+    "MeanTeacher",
     "Progress",
     "Quiet",
     "Session",
@@ -34,6 +36,7 @@ __all__ = [
     "TrainingError",
     "check_balancer",
     "clock",
+    "compared",
     "gradient_cosines",
     "make_progress",
     "optimizer_class",

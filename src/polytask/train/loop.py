@@ -29,8 +29,9 @@ from polytask.train.conflict import gradient_cosines
 from polytask.train.looks import active, probe_of
 from polytask.train.progress import Progress
 from polytask.train.selection import MEAN
-from polytask.train.session import Session, Totals
+from polytask.train.session import Session
 from polytask.train.step import task_losses, training_step
+from polytask.train.totals import Totals
 
 
 class TrainingError(PolytaskError):
@@ -77,7 +78,11 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
         training = active(session, step)
         session.draw_apart()
         probe = probe_of(session, training)
-        losses, penalty = task_losses(session.model, training, session.data.tasks, session.autocast, session.processes)
+        teacher = session.teacher()
+        losses, penalty = task_losses(
+            session.model, training, session.data.tasks, session.autocast, session.processes, teacher
+        )
+        consistency = teacher.penalty()
         means = losses.means if isinstance(losses, Shares) else losses
         if means:
             try:
@@ -86,7 +91,7 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
                     session.shared,
                     session.balancer,
                     session.optimizer,
-                    penalty=penalty,
+                    penalty=_added(penalty, consistency),
                     clip=clip,
                     epoch=session.epoch,
                     scores=session.scores,
@@ -100,12 +105,18 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
                 _check_finite(session, means)
                 raise TrainingError(f"epoch {session.epoch + 1}, step {session.step + 1}: {error}") from error
             session.after_step()
-            session.totals.add(means, weights, sum(batch.num_global_rows for _, batch in step), penalty)
+            session.totals.add(means, weights, sum(batch.num_global_rows for _, batch in step), penalty, consistency)
         session.step += 1
         progress.step(session)
         if session.team.is_first and time.monotonic() - saved_at >= session.settings.checkpoint_seconds:
             save_checkpoint(session, folder)
             saved_at = time.monotonic()
+
+
+def _added(*penalties: torch.Tensor | None) -> torch.Tensor | None:
+    """The sum of those that there are."""
+    found = [penalty for penalty in penalties if penalty is not None]
+    return torch.stack(found).sum() if found else None
 
 
 def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: float) -> dict[str, Any]:
@@ -132,6 +143,7 @@ def _finish_epoch(session: Session, folder: RunFolder, began: float, trained: fl
         "learning_rate": learning_rate,
         "training_loss": session.totals.mean_losses(),
         **({} if (penalty := session.totals.mean_penalty()) is None else {"penalty": penalty}),
+        **({} if (apart := session.totals.mean_consistency()) is None else {"consistency": apart}),
         "validation": scores,
         "weights": session.totals.mean_weights(),
         "cosines": session.cosines,

@@ -17,9 +17,11 @@ from polytask.random_state import random_state, restore_random_state
 from polytask.tasks import Fitted, Task
 from polytask.train.agenda import Agenda, Joint
 from polytask.train.distributed import ALONE, Team
+from polytask.train.mean_teacher import NONE, AveragedTeacher, Teacher, compared
 from polytask.train.optimizers import check_balancer, make_optimizer, make_schedule
 from polytask.train.selection import Selection
 from polytask.train.settings import Training
+from polytask.train.totals import Totals
 
 
 @dataclass
@@ -37,47 +39,6 @@ class TrainingData:
     validation: Mapping[str, JudgedExamples]
     tasks: Mapping[str, Task]
     fitted: Mapping[str, Fitted]
-
-
-class Totals:
-    """Running sums of an epoch, kept on the device so that no step waits for a number."""
-
-    def __init__(self, tasks: Iterable[str]) -> None:
-        names = list(tasks)
-        self.losses: dict[str, Tensor | None] = dict.fromkeys(names)
-        self.steps = dict.fromkeys(names, 0)
-        self.weights = dict.fromkeys(names, 0.0)
-        self.rows = 0
-        self.penalty: Tensor | None = None
-        self.penalties = 0
-
-    def add(
-        self, losses: Mapping[str, Tensor], weights: Mapping[str, float], rows: int, penalty: Tensor | None = None
-    ) -> None:
-        """Takes in one step."""
-        if penalty is not None:
-            self.penalty = penalty.detach() if self.penalty is None else self.penalty + penalty.detach()
-            self.penalties += 1
-        for name, loss in losses.items():
-            # Apple's GPUs have no float64.
-            wide = torch.float32 if loss.device.type == "mps" else torch.float64
-            before, now = self.losses[name], loss.detach().to(wide)
-            self.losses[name] = now if before is None else before + now
-            self.steps[name] += 1
-            self.weights[name] += weights[name]
-        self.rows += rows
-
-    def mean_losses(self) -> dict[str, float]:
-        """Mean training loss of every task that had a step."""
-        return {n: float(total) / self.steps[n] for n, total in self.losses.items() if total is not None}
-
-    def mean_penalty(self) -> float | None:
-        """Mean penalty of the steps that had one; None where none had."""
-        return None if self.penalty is None else float(self.penalty) / self.penalties
-
-    def mean_weights(self) -> dict[str, float]:
-        """Mean balancer weight of every task that had a step."""
-        return {n: total / self.steps[n] for n, total in self.weights.items() if self.steps[n]}
 
 
 class Session:
@@ -116,11 +77,8 @@ class Session:
         )
         self.schedule = make_schedule(self.optimizer, settings, agenda.steps_per_epoch)
         self.selection = Selection(list(data.tasks), settings.early_stopping)
-        self.average = (
-            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
-            if settings.ema is not None
-            else None
-        )
+        self.average = _average(model, settings)
+        self.compared = {} if settings.mean_teacher is None else compared(data.tasks, data.fitted)
         #: Batches of the validation rows, for a balancer that looks ahead.
         self.ahead = _validation_batches(data, agenda) if balancer.looks_ahead else None
         self.team = team
@@ -129,6 +87,8 @@ class Session:
         for walk in (agenda, self.ahead):
             if walk is not None:
                 walk.divide(team.part)
+        for stream in agenda.streams.values():
+            stream.has_second_view = settings.mean_teacher is not None
         self.epoch = 0
         self.step = 0
         self.totals = Totals(data.tasks)
@@ -164,6 +124,15 @@ class Session:
                 nn.utils.clip_grad_norm_(held, norm)
 
         return cut
+
+    def teacher(self) -> Teacher:
+        """Who this step's outputs are compared with: the average, where there is a mean teacher."""
+        mean_teacher, average = self.settings.mean_teacher, self.average
+        if mean_teacher is None or average is None:
+            return NONE
+        done = (self.epoch + self.step / self.agenda.steps_per_epoch) / self.settings.epochs
+        weight = mean_teacher.weight_at(done)
+        return AveragedTeacher(cast(Model, average.module), self.compared, weight, self.autocast)
 
     def draw_apart(self) -> None:
         """Of several processes, each draws its own dropout masks, the same ones whenever it takes this step."""
@@ -220,9 +189,20 @@ class Session:
         for name, value in state["totals"].items():
             setattr(self.totals, name, value)
         self.totals.losses = {n: v if v is None else v.to(device) for n, v in self.totals.losses.items()}
-        self.totals.penalty = None if self.totals.penalty is None else self.totals.penalty.to(device)
+        for name in ("penalty", "consistency"):
+            value = getattr(self.totals, name)
+            setattr(self.totals, name, None if value is None else value.to(device))
         self.cosines, self.scores = dict(state["cosines"]), dict(state["scores"])
         restore_random_state(state["random"])
+
+
+def _average(model: Model, settings: Training) -> AveragedModel | None:
+    """The moving average of the weights, for those that want one."""
+    if settings.mean_teacher is not None:
+        return AveragedModel(model, multi_avg_fn=settings.mean_teacher.average, use_buffers=True)
+    if settings.ema is not None:
+        return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
+    return None
 
 
 def _validation_batches(data: TrainingData, agenda: Agenda) -> Joint:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from polytask.train.mean_teacher import MeanTeacher
+
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping:
@@ -52,6 +54,7 @@ class Training:
         clip_norm: the gradient's norm is cut to this.
         clip_value: every coordinate of the gradient is cut to ± this.
         ema: decay of an exponential moving average of the parameters, in (0, 1), used wherever the model is judged.
+        mean_teacher: learn from rows without labels too, by keeping to an average of past weights (see `MeanTeacher`).
         precision: `"float32"` or `"bfloat16"` (autocast).
         compile: run the model through torch.compile.
         device: `"auto"` (CUDA, then MPS, then CPU) or a torch device.
@@ -73,6 +76,7 @@ class Training:
     clip_norm: float | None = None
     clip_value: float | None = None
     ema: float | None = None
+    mean_teacher: MeanTeacher | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     device: str = "auto"
@@ -95,6 +99,11 @@ class Training:
             raise ValueError(f"warmup={self.warmup}: a share of all steps, 0 to 1")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ValueError(f"ema={self.ema}: a decay between 0 and 1, such as 0.999")
+        if self.ema is not None and self.mean_teacher is not None and self.ema != self.mean_teacher.decay:
+            raise ValueError(
+                f"ema={self.ema} and mean_teacher.decay={self.mean_teacher.decay} are of one average, which both use; "
+                "leave ema out"
+            )
         if self.checkpoint_seconds < 0:
             raise ValueError(f"checkpoint_seconds={self.checkpoint_seconds}: at least 0")
 

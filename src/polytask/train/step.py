@@ -7,27 +7,26 @@ import torch
 
 from polytask.balance import Balancer, Probe, Processes
 from polytask.model import Model
-from polytask.tasks import Task
 from polytask.train.agenda import Step
+from polytask.train.mean_teacher import NONE, Cast, Tasks, Teacher
 from polytask.train.task_optimizer import TaskOptimizer
-
-Autocast = Callable[[], Any]
 
 
 def task_losses(
-    model: Model, step: Step, tasks: Mapping[str, Task], autocast: Autocast, processes: Processes | None = None
+    model: Model, step: Step, tasks: Tasks, autocast: Cast, processes: Processes | None = None, teacher: Teacher = NONE
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor | None]:
     """The mean loss of every task with a label in this step (without one it is left out, not 0), and the penalty."""
     sums: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     penalties: dict[str, list[torch.Tensor]] = {}
     for names, batch in step:
-        if not (present := [name for name in names if name in batch.labelled]):
+        if not (asked := teacher.asks(names, batch)):  # a teacher asks on rows without a label too
             continue
         with autocast():
-            outputs = model(batch.inputs, present)
+            outputs = model(batch.inputs, asked)
+        teacher.compare(batch, outputs)
         for name, penalty in model.penalties().items():
             penalties.setdefault(name, []).append(penalty)
-        for name in present:
+        for name in (name for name in asked if name in batch.labelled):
             total, count = model.loss(tasks[name], outputs[name], batch)
             if not tasks[name].uses_pairs or count > 0:  # only pairs wait for the device to say how many there are
                 sums[name] = total, count

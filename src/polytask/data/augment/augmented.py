@@ -1,6 +1,7 @@
 """Training rows that are augmented as they are walked over: neither agenda nor loop knows of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -38,8 +39,16 @@ class AugmentedWalk(Walk):
         batch = self.walk.next()
         if not batch.num_rows:
             return batch
+        changed = self._changed(batch, "augment")
+        if not self.has_second_view or changed.partner is not None:  # a mixture has other rows in it the second time
+            return changed
+        second = self._changed(batch, "second view")
+        return changed if second.partner is not None else replace(changed, second=second.inputs)
+
+    def _changed(self, batch: Batch, purpose: str) -> Batch:
+        """The batch under the draws of one purpose."""
         stands = self.walk.state()
-        mark = f"augment\0{self.name}\0{stands['position']}\0{self.part.rank}"
+        mark = f"{purpose}\0{self.name}\0{stands['position']}\0{self.part.rank}"
         generator = generator_of(self.seed, mark, stands["pass"])
         with torch.no_grad():
             for augmentation in self.augmentations:
