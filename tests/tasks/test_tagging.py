@@ -195,7 +195,7 @@ def test_rows_without_tags_are_missing_for_the_split_too():
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"), [("a b", "got 'a b' in row 1; a text has to be split into a list"), (3.0, "got 3.0 in row 1")]
+    ("cell", "said"), [("a b", "got 'a b' in row 1; split the text into a list"), (3.0, "got 3.0 in row 1")]
 )
 def test_a_cell_is_a_list(cell, said):
     with pytest.raises(

@@ -233,7 +233,7 @@ class Tagging(Task):
             if not isinstance(cell, (list, tuple, np.ndarray)) or np.ndim(cell) > 1:
                 raise SchemaError(
                     f"{self.place}: a cell is a list of tags, one for each token, got {shown(cell)} in row {row}; "
-                    "a text has to be split into a list"
+                    "split the text into a list; CSV has no lists: write JSON Lines or Parquet"
                 )
             lengths[row] = len(cell)
         tags = np.empty(int(lengths.sum()), dtype=object)
