@@ -42,6 +42,6 @@ def no_sequence(task: str, stage: int) -> str:
     """What is wrong with a stage without an axis of tokens."""
     return (
         f"task {task!r} tags tokens, but stage {stage} of the encoder gives one vector or picture a row; "
-        "with the tokens as the only input (inputs: [tokens]) encoder conv1d gives a sequence in every stage; of another "
-        "encoder, name a stage that does: reads"
+        "with the tokens as the only input (inputs: [tokens]) encoder conv1d gives a sequence in every stage; of "
+        "another encoder, name a stage that does: reads"
     )
