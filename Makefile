@@ -5,7 +5,7 @@ STAMP := .venv/installed
 PEERS := .venv-peers/bin
 PEERS_STAMP := .venv-peers/installed
 
-.PHONY: demo test slow check format bench bench-peers results findings methods picture clean
+.PHONY: demo test slow check format bench bench-examples bench-peers results findings methods picture clean
 
 # One environment for every target. torch is installed first and pinned, so that nothing pulls another build of it;
 # of the extras what the demos and tests read.
@@ -44,6 +44,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/verdicts.py
 	$(BIN)/python benchmarks/toy_problem.py
+	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/data_decoding.py
 	$(MAKE) bench-peers
 
 # LibMTL, TorchJD and torch-rechub live beside polytask in an environment of their own. LibMTL asks for torchvision,
@@ -61,6 +63,13 @@ bench-peers: $(PEERS_STAMP)
 	$(PEERS)/python benchmarks/step_cost.py
 	$(PEERS)/python benchmarks/step_memory.py
 	$(PEERS)/python benchmarks/sharing_cost.py
+	$(MAKE) results
+
+# What the examples in YAML reach; the sets are in examples/data. Half an hour.
+bench-examples: $(STAMP)
+	$(BIN)/python examples/prepare.py
+	$(BIN)/python benchmarks/school_exams.py
+	$(BIN)/python benchmarks/examples.py
 	$(MAKE) results
 
 # benchmarks/RESULTS.md, from benchmarks/results/*.json.
