@@ -44,7 +44,6 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/verdicts.py
 	$(BIN)/python benchmarks/toy_problem.py
-	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/data_decoding.py
 	$(MAKE) bench-peers
 

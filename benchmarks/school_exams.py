@@ -114,7 +114,8 @@ def main() -> None:
             train, test = np.flatnonzero(is_train), np.flatnonzero(~is_train)
             of_ridge = explained(target[test], ridge(inputs, school, target, train, test))
             ours, seconds = network(repeat, options, Path(folder))
-            rows.append({"repeat": repeat, "network": ours, "mean_regularised_ridge": of_ridge, "seconds": seconds})
+            found = {"network": ours, "mean_regularised_ridge": of_ridge, "seconds": seconds}
+            rows.append({"repeat": repeat, **{name: float(value) for name, value in found.items()}})
             print(rows[-1], file=sys.stderr)
     differences = np.array([row["network"] - row["mean_regularised_ridge"] for row in rows])
     low, high = interval(differences, len(test) / len(train))
