@@ -204,8 +204,8 @@ def school() -> list[str]:
     gap = found["difference"]
     return [
         f"| [school](school.yaml) | 139 schools, explained variance in % over {len(ours)} splits ↑ "
-        f"| {ours.mean():.1f} ± {half:.1f} | {ridge.mean():.1f} (mean-regularised multi-task ridge, same splits); ours less "
-        f"it {gap['mean']:+.1f}, Nadeau–Bengio interval {gap['low']:+.1f} to {gap['high']:+.1f}: {gap['verdict']} "
+        f"| {ours.mean():.1f} ± {half:.1f} | {ridge.mean():.1f} (mean-regularised multi-task ridge, same splits); ours "
+        f"less it {gap['mean']:+.1f}, Nadeau–Bengio interval {gap['low']:+.1f} to {gap['high']:+.1f}: {gap['verdict']} "
         f"| 26.7 by MTL-FEAT on splits of its own (Argyriou et al. 2008) | {np.median(seconds):.0f} |"
     ]
 

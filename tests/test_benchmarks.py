@@ -66,6 +66,13 @@ def script(monkeypatch: pytest.MonkeyPatch):
     torch.set_num_threads(threads)
 
 
+def test_the_readme_of_the_examples_is_that_of_the_results(script) -> None:
+    path = ROOT / "results" / "examples.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    written = (ROOT.parent / "examples" / "README.md").read_text(encoding="utf-8")
+    assert written == script("examples").readme(rows), "run: python benchmarks/examples.py --readme"
+
+
 def test_the_written_results_are_those_of_the_files(script) -> None:
     written = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
     assert written == script("write_results").document(), "run: python benchmarks/write_results.py"
