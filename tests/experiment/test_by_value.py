@@ -89,6 +89,29 @@ def test_rows_of_nobody_are_refused(run, schools, change, sentence):
         run.predict(schools.head(3).assign(**change))
 
 
+def test_rows_of_other_values_have_missing_predictions(run, schools):
+    rows = schools.head(6).copy()
+    expected = run.predict(rows)
+    rows.loc[[1, 4], "school"] = "e"
+    rows.loc[2, "school"] = None
+    with pytest.warns(UserWarning, match=r"3 of 6 rows .*: e: 2, missing: 1\).*predictions are missing") as said:
+        found = run.predict(rows)
+    assert len(said) == 1
+    assert found.isna().all(axis=1).tolist() == [False, True, True, False, True, False]
+    pd.testing.assert_frame_equal(found.dropna(), expected.loc[[0, 3, 5]], rtol=1e-5)
+    with pytest.raises(SchemaError, match="3 of 6 rows"):
+        run.evaluate(rows)
+
+
+def test_classes_that_are_whole_numbers_stay_so_beside_missing_ones(schools, tmp_path):
+    rows = schools.assign(passed=(schools["passed"] == "yes").astype(int))
+    run = pt.fit(rows, [pt.Classification("passed")], by="school", folder=tmp_path / "whole", **SMALL)
+    expected = run.predict(rows.head(4))
+    with pytest.warns(UserWarning, match="1 of 4 rows"):
+        found = run.predict(rows.head(4).assign(school=[*rows["school"].head(3), "e"]))
+    assert [str(cell) for cell in found["passed"]] == [*map(str, expected["passed"].head(3)), "<NA>"]
+
+
 def test_a_written_task_wants_the_column(run, schools):
     with pytest.raises(SchemaError, match="no column 'school', which says whose 'score' is wanted"):
         run.predict(schools.drop(columns="school"), tasks=["score"])

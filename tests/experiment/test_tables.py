@@ -182,3 +182,15 @@ def test_the_split_of_a_table_that_is_not_there(fit, houses):
         trained.split()
     with pytest.raises(ConfigError, match=r"this Run has no table 'pirce'; did you mean 'price'"):
         trained.split("pirce")
+
+
+def test_rows_of_one_table_say_which_tasks_they_answer(fit, houses):
+    small = houses.drop(columns=["price", "age"]).head(60)
+    trained = fit({"price": houses.drop(columns=["sold", "distance"]), "sold": small})
+    with pytest.raises(SchemaError, match=r"lacks 'age', .*task 'price'.*answer sold: .*tasks=\['sold'\] .*-t sold\)"):
+        trained.predict(small)
+    assert list(trained.predict(small, tasks=["sold"]).columns) == ["sold"]
+    with pytest.raises(SchemaError, match=r"no column 'price' in the table.*judge sold: .*tasks=\['sold'\]"):
+        trained.evaluate(houses.drop(columns="price"))
+    with pytest.raises(SchemaError, match=r"lacks 'rooms'"):
+        trained.predict(houses.drop(columns="rooms"))

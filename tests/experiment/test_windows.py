@@ -102,3 +102,34 @@ def test_values_to_come_are_no_inputs(path):
                 "data": {"path": str(path), "windows": WINDOWS, "inputs": ["history", "heat"]},
             }
         )
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_raw_rows_of_a_series_say_how_a_history_is_made(path, tmp_path, flat):
+    rows = pd.read_parquet(path)
+    rows["load"] = 100 + 20 * rows["load"]
+    windows = pt.WindowSettings(series=("load", "heat"), history=4, horizon=2, time="day", flat=flat)
+    tasks = [pt.VectorRegression("load"), pt.VectorRegression("heat")]
+    run = pt.fit(
+        rows,
+        tasks,
+        windows=windows,
+        split={"validation": 0.2, "test": 0.2},
+        folder=tmp_path / "r",
+        epochs=1,
+        quiet=True,
+    )
+    with pytest.raises(SchemaError, match="trained on windows of a series") as said:
+        run.predict(rows)
+    sentence = str(said.value)
+    assert "series' own units: series are in standard deviations" in sentence
+    training = rows[["load", "heat"]].head(36)
+    names = {"run": run, "pd": pd, "rows": rows, "mean": training.mean(), "deviation": training.std(ddof=0)}
+    recipe = sentence[sentence.index("run.predict") : sentence.index("; predictions")]
+    found = eval(recipe, names)
+    # The last window that the Run's own table has ends two rows earlier: made by hand, it is answered alike.
+    own = pt.windows(rows, windows, split=pt.data.SplitSettings(by_time="day", validation=0.2, test=0.2))
+    by_hand = eval(recipe, names | {"rows": rows.iloc[:-2]})
+    expected = run.predict(own).iloc[-1]
+    np.testing.assert_allclose(np.stack(by_hand.iloc[0]), np.stack(expected), rtol=1e-4)
+    assert len(found) == 1

@@ -60,7 +60,7 @@ from polytask.data.stream import (
     together_by,
 )
 from polytask.data.table import Table
-from polytask.data.target_cells import row_has_label, rows_where, target_cells
+from polytask.data.target_cells import label_columns, row_has_label, rows_where, target_cells
 from polytask.data.targets import Targets, encode_targets, fit_task, infer_kind_of_task, label_weights
 from polytask.data.tensor_table import Stream, TensorTable
 from polytask.data.time_windows import SPLIT, WindowSettings, windows
@@ -138,6 +138,7 @@ __all__ = [
     "is_few_labels",
     "is_url",
     "keys_of",
+    "label_columns",
     "label_weights",
     "lint",
     "lint_across",

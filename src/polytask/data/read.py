@@ -91,6 +91,35 @@ def read(
     return table.with_origin({"path": str(path.resolve()), "kinds": dict(kinds or {}), "steps": steps, "table": "all"})
 
 
+def format_said(path: str | Path) -> str | None:
+    """The format that a path says; None where it says none."""
+    try:
+        return _format_of(Path(path))
+    except SchemaError:
+        return None
+
+
+def read_like(path: str | Path, origin: Mapping[str, Any] | None) -> Table:
+    """A file in the format, and with the columns, that another table was read with.
+
+    Args:
+        path: of the file; where its ending says another format than the other table's, it is read as that.
+        origin: of the other table (see `Table.origin`); None: as the path says.
+
+    Raises:
+        SchemaError: see `read`.
+    """
+    steps = {} if origin is None else origin["steps"]
+    own, columns = steps.get("format"), steps.get("columns") or ()
+    old = origin["path"] if origin is not None else None
+    before = format_said(old) if isinstance(old, str) else None
+    said = format_said(path)
+    # A path that says what the old one said, or nothing, is of the old one's kind.
+    chosen = own if said in (None, before) else None
+    is_same = (chosen or said) == (own or before)
+    return read(path, format=chosen, columns=columns if is_same else ())
+
+
 def _format_of(path: Path) -> str:
     """The format that a path says: by its ending, or by what its folder holds.
 

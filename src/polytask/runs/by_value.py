@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -79,17 +80,45 @@ class Values:
         Raises:
             SchemaError: a row of a value that training did not have, or of none.
         """
+        keys, known = self._known(table)
+        if not known.all():
+            raise SchemaError(self._of_nobody(table, keys, known))
+        return self._places(keys, known)
+
+    def answered(self, table: Table) -> dict[str, np.ndarray]:
+        """As `rows`; rows of other values, or of none, are left out with a warning.
+
+        Raises:
+            SchemaError: every row is such.
+        """
+        keys, known = self._known(table)
+        if not known.any():
+            raise SchemaError(self._of_nobody(table, keys, known))
+        if not known.all():
+            warnings.warn(f"{self._of_nobody(table, keys, known)}; their predictions are missing", stacklevel=4)
+        return self._places(keys, known)
+
+    def _known(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """The value of each row, and whether it has tasks."""
         assert self.column is not None
         keys, present = keys_of(table, self.column)
-        known = np.array([key in self.tasks for key in keys], dtype=bool) & present
-        if not known.all():
-            row = int(np.argmin(known))
-            came = f"{keys[row]!r}, which training did not have" if present[row] else "missing"
-            raise SchemaError(
-                f"column {self.column!r}, row {row}: the value is {came} ({int((~known).sum())} of {table.num_rows} "
-                f"rows are such); {nearest(str(keys[row]), self.tasks)}"
-            )
-        return {value: rows for value in self.tasks if len(rows := np.flatnonzero(keys == value))}
+        return keys, np.array([key in self.tasks for key in keys], dtype=bool) & present
+
+    def _places(self, keys: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
+        return {value: rows for value in self.tasks if len(rows := np.flatnonzero((keys == value) & known))}
+
+    def _of_nobody(self, table: Table, keys: np.ndarray, known: np.ndarray) -> str:
+        """Which rows have no tasks: how many, of which values, and the first."""
+        assert self.column is not None
+        row, present = int(np.argmin(known)), table.mask(self.column)
+        came = f"{keys[row]!r}, which training did not have" if present[row] else "missing"
+        counts = pd.Series(np.where(present, keys, "missing")[~known]).value_counts()
+        shown = ", ".join(f"{value}: {count:,}" for value, count in counts.head(5).items())
+        more = ", …" if len(counts) > 5 else ""
+        return (
+            f"column {self.column!r}, row {row}: the value is {came} ({int((~known).sum()):,} of {table.num_rows:,} "
+            f"rows are of values without tasks: {shown}{more}); {nearest(str(keys[row]), self.tasks)}"
+        )
 
 
 def in_memory(table: Table | StreamedTable) -> Table:
@@ -100,21 +129,35 @@ def in_memory(table: Table | StreamedTable) -> Table:
 def predict_by_value(run: Run, table: Table, names: Sequence[str], settings: Mapping[str, Any]) -> pd.DataFrame:
     """Predictions for rows of several values, a column a written task, each row by its own value's task.
 
+    Rows of a value that has no tasks have missing predictions, with a warning.
+
     Args:
         run: that predicts.
         table: the rows, with the column of values.
         names: written tasks.
         settings: of `Run.predict`.
+
+    Raises:
+        SchemaError: no row is of a value that has tasks.
     """
     frames = []
-    for value, rows in run.values.rows(table).items():
+    for value, rows in run.values.answered(table).items():
         own = run.values.tasks[value]
         frame = run.predict(table.take(rows), tasks=[own[name] for name in names], **settings)
         back = {own[name]: name for name in names}
         frame.columns = [_renamed(column, back) for column in frame.columns]
         frames.append(frame.set_axis(rows))
     # Classes that one value knows and another does not: their probability is missing there.
-    return pd.concat(frames).sort_index()
+    found = pd.concat(frames).sort_index()
+    if len(found) == table.num_rows:
+        return found
+    # Whole numbers and yes/no stay so beside missing ones.
+    nullable = {
+        name: "Int64" if found[name].dtype.kind in "iu" else "boolean"
+        for name in found
+        if found[name].dtype.kind in "iub"
+    }
+    return found.astype(nullable).reindex(range(table.num_rows))
 
 
 def _renamed(column: str, names: Mapping[str, str]) -> str:

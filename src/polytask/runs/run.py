@@ -29,7 +29,7 @@ from polytask.data import (
 )
 from polytask.errors import ConfigError, RunError, nearest
 from polytask.model import Blueprint, Model
-from polytask.runs.asked import tables_of, tasks_of
+from polytask.runs.asked import check_answerable, check_windows, tables_of, tasks_of
 from polytask.runs.by_value import Values, in_memory, predict_by_value, split_by_value
 from polytask.runs.device import pick_device
 from polytask.runs.evaluation import TaskScores, judge, left_out, outputs_of, predictions
@@ -164,7 +164,8 @@ class Run:
         by its own value's task, under the written name.
 
         Args:
-            rows: a DataFrame, Table, Arrow table or path; targets need not be there, other columns are not read.
+            rows: a DataFrame, Table, Arrow table, or a path of whatever `pt.read` reads (in the format and with the
+                columns that this Run's data were read with); targets need not be there, other columns are not read.
             probabilities: add a column `task[class]` for every class of tasks that have classes.
             tasks: only these tasks; all where not given.
             best_for: which weights (see `model`).
@@ -218,7 +219,7 @@ class Run:
             SchemaError: see `predict`.
             ValueError: see `predict`.
         """
-        table = open_rows(rows)
+        table = open_rows(rows, self._origin)
         own = self.values.asked(table, tasks)
         if own is not None:
             more: dict[str, Any] = {"best_for": best_for, "device": device, "batch_size": batch_size}
@@ -227,6 +228,7 @@ class Run:
             yield frame.set_axis(rows.index) if isinstance(rows, pd.DataFrame) else frame
             return
         chosen = tasks_of(self.tasks, tasks)
+        self._check_answerable(table, chosen, is_judged=False)
         model = self.model(best_for, device)
         if preference is not None:
             model = deepcopy(model)  # the next prediction is under the preference of training's end again
@@ -273,6 +275,7 @@ class Run:
             return open_test(self, chosen, [best_for], device=device, batch_size=batch_size).scores
         scores: dict[str, TaskScores] = {}
         for table, here in self._judged(rows, chosen):
+            self._check_answerable(table, here, is_judged=True)
             encoded = self.encoded(table, here, device=device)
             outputs = outputs_of(self.model(best_for, device), encoded, here, batch_size)
             scores |= judge(here, self.blueprint.fitted, outputs, encoded)
@@ -362,6 +365,22 @@ class Run:
         own = [columns for columns, names in self._columns if asked & names]
         return set().union(*(columns for columns, _ in self._columns)) - set().union(*own)
 
+    def _check_answerable(self, table: Table | StreamedTable, tasks: Sequence[Task], *, is_judged: bool) -> None:
+        """Refuses a series that is not cut into windows, and rows that only some of the tasks can be asked of."""
+        if self._origin is not None and "history" in self._preprocessor().columns:
+            notes = self.folder.read_json("run.json").get("notes", ())
+            check_windows(table.columns, self._origin["steps"].get("windows"), notes)
+        if len(tasks) > 1:
+            read = self._preprocessor().columns
+            inputs = {task.name: [name for name in read if name not in self._absent([task])] for task in tasks}
+            check_answerable(table.columns, tasks, inputs, is_judged=is_judged)
+
+    @cached_property
+    def _origin(self) -> Mapping[str, Any] | None:
+        """How the first table was made that was not simply read (see `Table.origin`)."""
+        records = self.folder.read_json("run.json")["tables"].values()
+        return next((record["origin"] for record in records if "origin" in record), None)
+
     @cached_property
     def _columns(self) -> list[tuple[set[str], set[str]]]:
         """Of every table its columns, and the names of its tasks."""
@@ -370,7 +389,7 @@ class Run:
 
     def _judged(self, rows: Rows, tasks: Sequence[Task]) -> list[tuple[Table | StreamedTable, list[Task]]]:
         """The tables that tasks are judged on; rows that say whose they are go to the tasks of their own value."""
-        given = tables_of(rows, tasks)
+        given = tables_of(rows, tasks, self._origin)
         column = self.values.column
         if column is None or isinstance(rows, Mapping) or column not in given[0][0].columns:
             return given
