@@ -118,6 +118,16 @@ def test_a_file_that_ends_too_early_is_named(kind):
         pictures(cells([whole, whole[: len(whole) // 2]]))
 
 
+def test_a_broken_file_is_named_and_what_would_let_it_go_on(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(PIXELS[0])[:40])
+    said = (
+        rf"column 'x', row 0, '{path}': cannot be decoded as a picture: .*; with unreadable: skip \(data.unreadable\)"
+    )
+    with pytest.raises(SchemaError, match=said):
+        pictures(cells([str(path)]))
+
+
 def test_an_empty_file_among_others_is_named():
     with pytest.raises(SchemaError, match="column 'x', row 2: cannot be decoded as a picture: it is empty"):
         pictures(cells([encoded(PIXELS[0]), encoded(PIXELS[1]), b""]))

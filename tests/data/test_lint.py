@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from polytask.data import Finding, SplitSettings, Table, default_inputs, lint, lint_across, make_split
+from polytask.data import Finding, SplitSettings, Table, default_inputs, lint, lint_across, make_split, merge
 from polytask.data.association import aucs, explained, out_of_fold, r_squared
 from polytask.tasks import Classification, Multilabel, Regression, Similarity
 
@@ -69,6 +69,24 @@ def test_the_class_that_leaks_is_named():
     frame = frame_of(a=a, b=b, copy=b * 2.0)
     (found,) = findings(frame[["noise", "a", "b", "copy"]], [Multilabel("ab", columns=["a", "b"])])
     assert "class 'b'" in found.text
+
+
+def test_cells_that_a_merge_left_missing_are_no_leak():
+    ids = np.arange(N)
+    one = pd.DataFrame({"id": ids, "x": RNG.normal(size=N), "r": R}).iloc[: N * 3 // 4]
+    two = pd.DataFrame({"id": ids, "z": RNG.normal(size=N), "y": Y}).iloc[N // 4 :]
+    # Of the rows of `two`, those with a 1 are in `one` as well: whether x is there tells y.
+    one = one[(Y[: len(one)] == 1) | (one["id"] < N // 4)]
+    two = two[(two["id"] < len(ids) * 3 // 4) | (two["y"] == 0)]
+    tasks = [Regression("r"), Classification("y")]
+    merged = merge({"one": one, "two": two}, "id")
+    plain = Table(merged.frame, kinds=merged.overrides)
+    split = make_split(merged, tasks, SplitSettings())
+    found = {name: lint(t, tasks, split, ["x", "z"]) for name, t in {"merged": merged, "plain": plain}.items()}
+    assert {f.what for f in found["plain"]} == {"missing-leak"}
+    assert found["merged"] == []
+    merged.frame.loc[merged.frame["y"] == 1, "z"] = np.nan  # within one table it is one
+    assert named(lint(merged.with_notes(), tasks, split, ["x", "z"])) == {("missing-leak", "z", "y")}
 
 
 def test_an_input_missing_just_where_the_target_is():

@@ -107,6 +107,16 @@ def test_rare_classes_are_one_finding():
     assert "class_weight: balanced" in one.remedy
 
 
+@pytest.mark.parametrize(
+    ("counts", "is_rare"), [([20, 20, 20], False), ([25, 25, 14], False), ([40, 40, 9], True), ([4000, 31], True)]
+)
+def test_a_class_is_rare_beside_others(counts, is_rare):
+    classes = np.repeat(np.arange(len(counts)), counts)
+    table = Table(pd.DataFrame({"x": np.arange(len(classes)), "y": classes}))
+    found = lint(table, [Classification("y")], Split(np.zeros(len(classes), dtype=np.int8)), ["x"])
+    assert ("rare-class" in {f.what for f in found}) is is_rare
+
+
 def test_labels_of_other_kinds_are_left_alone():
     frame = exclusive_of()
     found, _ = found_in(frame, [Multilabel("m", columns=["a", "b"]), Classification("d")], "exclusive-tasks")

@@ -1,5 +1,6 @@
 """Settings of a study, names of its folders, and what its data have to have."""
 
+import numpy as np
 import pytest
 
 import polytask as pt
@@ -73,6 +74,18 @@ def test_all_runs_have_the_studys_divisions(setup):
     assert (several[0]["all"].parts != several[1]["all"].parts).any()
     tested = sorted(row for fold in folds for row in fold["all"].rows("test"))
     assert tested == list(range(240))
+
+
+def test_the_parts_in_which_data_come_divide_the_rows(setup, houses):
+    houses["part"] = (["train"] * 4 + ["valid", "test"]) * 40
+    table = pt.Table(houses, split_column="part")
+    (split,) = setup(table).splits()
+    assert (split["all"].rows("train") == np.flatnonzero(houses["part"] == "train")).all()
+    for resplits in (2, "3-fold"):
+        with pytest.raises((ConfigError, SchemaError), match=r"'part'.*split: \{seed: 1\}"):
+            setup(table, settings={"resplits": resplits}).splits()
+    several = setup(table, settings={"resplits": 2}, split={"seed": 1}).splits()
+    assert len(np.setdiff1d(several[0]["all"].rows("train"), split["all"].rows("train")))
 
 
 def test_seeds_are_counted_from_the_experiments_own(setup):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from polytask.data.pictures import array_of, bytes_of
+from polytask.data.pictures import array_of, bytes_of, place_of
 from polytask.errors import MissingExtraError, SchemaError
 from polytask.wording import reason
 
@@ -44,7 +44,7 @@ def wave_of(cell: Any, folder: Path, place: str, name: str) -> Sound:
     """
     rate: int | None = None
     if isinstance(cell, (str, bytes, bytearray, memoryview)):
-        where = f"{place}, {str(folder / cell)!r}" if isinstance(cell, str) else place
+        where = place_of(cell, folder, place)
         values, rate = _decoded(bytes_of(cell, folder, place, "recording"), where, name)
     elif isinstance(cell, (list, tuple, np.ndarray)):
         where, values = place, _samples(cell, place)

@@ -56,7 +56,13 @@ def tables_by_value(table: Table, column: str) -> dict[str, Table]:
         kinds = {name: part.kind(name) for name in part.columns if name != column}
         rest = part.frame.drop(columns=column)
         found[f"{clean(column)}-{clean(value)}"] = Table(
-            rest, kinds=kinds, source=table.source, notes=table.notes, value=value
+            rest,
+            kinds=kinds,
+            source=table.source,
+            notes=table.notes,
+            value=value,
+            merged_from=table.merged_from,
+            split_column=table.split_column if table.split_column != column else None,
         )
     return found
 

@@ -50,7 +50,7 @@ def make_folds(
         >>> [fold[""].counts()["test"] for fold in folds], folds[0][""].counts()["validation"]
         ([2, 2, 2, 2, 2], 2)
     """
-    of = settings_by_table(tables, settings, own)
+    of = settings_by_table({name: table for name, (table, _) in tables.items()}, settings, own)
     for one in of.values():
         _check(one, num_folds)
     rows = {name: labelled_rows(*tables[name], of[name]) for name in tables}
@@ -99,7 +99,7 @@ def _check(settings: SplitSettings, num_folds: int) -> None:
     if settings.column:
         raise SchemaError(
             f"folds: the column {settings.column!r} already says which rows are for the test; "
-            "take its split, or no column"
+            "take its split, or no column; split: {seed: 1} draws anew where a reader made it"
         )
     if settings.largest_first:
         raise SchemaError(

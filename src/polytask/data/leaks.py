@@ -69,16 +69,28 @@ def find_leaks(table: Table, tasks: Sequence[Task], rows: np.ndarray, inputs: Se
         with suppress(TypeError):  # lists where none should be, or none where they should: the task will say so
             targets += list(_targets(table, task, rows))
     folds = np.random.default_rng(0).permutation(len(rows)) % FOLDS
+    columns = {task.name: task.columns for task in tasks}
     worst: dict[tuple[str, str, bool], Leak] = {}
     for name in inputs:
         scores, codes = _as_scores(table, name, rows)
         is_there = table.mask(name)[rows]
         for target in targets:
             for leak in _of_pair(name, scores, codes, is_there, target, folds):
+                if _is_of_merge(leak, table, columns[target.task]):
+                    continue
                 key = (leak.task, leak.column, leak.by == "value")
                 if leak.value > SUSPECT and leak.value > (worst[key].value if key in worst else 0):
                     worst[key] = leak
     return list(worst.values())
+
+
+def _is_of_merge(leak: Leak, table: Table, targets: Sequence[str]) -> bool:
+    """Whether cells are missing since a merged table had no row there: that goes along with its other columns."""
+    of = table.merged_from
+    own = {name for column in targets for name in of.get(column, ())}
+    if leak.by == "value" or leak.column not in of or not own:
+        return False
+    return leak.by == "both missing" or own.isdisjoint(of[leak.column])
 
 
 def _of_pair(

@@ -36,13 +36,13 @@ def lint(table: Table, tasks: Sequence[Task], split: Split, inputs: Sequence[str
       class against the rest) or R² above 0.97: numbers and dates by their order, categories and numbers of
       few values by out-of-fold means.
     - *missing-leak*: the same of where an input is missing, for a target's value, or for where the target is
-      missing.
+      missing; not where merging tables made it so.
     - *duplicates*: more than 1 % of the validation or test rows have the inputs of a training row.
     - *stray-word*: a category of which nearly all cells are numbers: a word among them made it one.
     - *constant-target*: a target with one value in training. *class-missing*: a class of validation or test
       that no training row has. *few-labels*: under 30 training labels. *one-value*: the labels of validation or
       test are all alike (or none), so that they cannot tell a skill.
-    - *rare-class*: a class or label with under 1 % of the training labels, or under 30.
+    - *rare-class*: a class or label with under 1 % of the training labels, or under 30 and half of an even share.
     - *redundant-tasks*: tasks whose training labels go together above 0.95 on their common rows: |r| of two numbers,
       Cramér's V of two sets of classes, AUC of a number for a class of two.
     - *exclusive-tasks*: yes/no tasks that are never yes together, though 10 common rows or more were expected if they

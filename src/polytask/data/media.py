@@ -1,6 +1,7 @@
 """Cells as what they mean: text, tokens, series; pictures, recordings and videos, decoded one by one when asked."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,11 @@ class MediaCells(Sequence[Any]):
         """One cell, decoded; of a slice, cells of the same kind."""
         if isinstance(k, slice):
             return replace(self, cells=self.cells[k], rows=self.rows[k])
+        with _saying_skip():
+            return self.tried(k)
+
+    def tried(self, k: int) -> Any:
+        """One cell, decoded; an error says what is wrong with it, and no more."""
         return DECODERS[self.kind](self.cells[k], self.folder, self.place(k), self.column)
 
     def __iter__(self) -> Iterator[Any]:
@@ -61,11 +67,21 @@ class MediaCells(Sequence[Any]):
     def shapes(self) -> list[tuple[int, int, int]]:
         """Height, width and channels of every picture, read without decoding files."""
         each = zip(self.cells, range(len(self)), strict=True)
-        return [shape_of(cell, self.folder, self.place(k), self.column) for cell, k in each]
+        with _saying_skip():
+            return [shape_of(cell, self.folder, self.place(k), self.column) for cell, k in each]
 
     def chunks(self, size: int) -> "list[MediaCells]":
         """Cut into pieces of this many cells."""
         return [self[start : start + size] for start in range(0, len(self), size)]
+
+
+@contextmanager
+def _saying_skip() -> Iterator[None]:
+    """Errors say what would let it go on."""
+    try:
+        yield
+    except SchemaError as error:
+        raise SchemaError(f"{error}; with unreadable: skip (data.unreadable) such cells count as missing") from None
 
 
 def folder_of(table: Table) -> Path:

@@ -70,7 +70,9 @@ def merge(
     if clashes:
         counts = ", ".join(f"{count:,} in {column!r}" for column, count in clashes.items())
         notes.append(f"{sum(clashes.values()):,} cells contradict each other between tables and are missing: {counts}")
-    return Table(pd.DataFrame(merged), kinds={key: "id", **chosen, **(kinds or {})}, notes=notes)
+    known = {key: "id", **chosen, **(kinds or {})}
+    had = {column: [name for name, table in read.items() if column in table.columns] for column in merged}
+    return Table(pd.DataFrame(merged), kinds=known, notes=notes, merged_from=had)
 
 
 def _located(table: Table) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def pixels_of(cell: Any, folder: Path, place: str, name: str) -> np.ndarray:
         MissingExtraError: a file has to be decoded and pillow is not installed.
     """
     if isinstance(cell, (str, bytes, bytearray, memoryview)):
-        return _decoded(bytes_of(cell, folder, place, "picture"), place, name)
+        return _decoded(bytes_of(cell, folder, place, "picture"), place_of(cell, folder, place), name)
     if not isinstance(cell, (list, tuple, np.ndarray)) or num_axes(cell) not in (2, 3):
         raise SchemaError(
             f"{place}: a {type(cell).__name__} is no picture; "
@@ -91,7 +91,12 @@ def shape_of(cell: Any, folder: Path, place: str, name: str) -> tuple[int, int, 
         with image_module.open(io.BytesIO(data)) as image:
             return image.height, image.width, 1 if image.mode in GREY_MODES else 3
     except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
-        raise SchemaError(_broken(place, data, error)) from None
+        raise SchemaError(_broken(place_of(cell, folder, place), data, error)) from None
+
+
+def place_of(cell: Any, folder: Path, place: str) -> str:
+    """Where a cell stands, for an error: with its file, where it is a path."""
+    return f"{place}, {str(folder / cell)!r}" if isinstance(cell, str) else place
 
 
 def bytes_of(cell: Any, folder: Path, place: str, what: str) -> bytes:

@@ -24,6 +24,7 @@ from polytask.data.readers import (
     is_coco,
     is_picture,
     is_voc,
+    made_split,
     read_image_folder,
     read_masks,
     read_npz,
@@ -83,7 +84,8 @@ def read(
     if not len(frame):
         raise SchemaError(f"{path}: the file has columns ({', '.join(map(str, frame.columns[:5]))}, …) but 0 rows")
     unnamed = {name: "id" for name in frame.columns if str(name).startswith("Unnamed: ")}
-    table = Table(frame, kinds={**unnamed, **found, **(kinds or {})}, source=path, notes=notes)
+    known = {**unnamed, **found, **(kinds or {})}
+    table = Table(frame, kinds=known, source=path, notes=notes, split_column=made_split(frame, found))
     if format is None and not columns:
         return table
     steps = {"format": format, "columns": list(columns)}

@@ -24,8 +24,9 @@ COMMON = 30
 MOST_TASKS = 60
 #: Yes/no tasks exclude each other where this many common yes were expected and at most this share of them came.
 EXPECTED, NEVER = 10, 0.001
-#: A class is rare below this share of the training labels, or this many.
-RARE_SHARE, RARE_ROWS = 0.01, 30
+#: A class is rare below this share of the training labels, or with fewer rows than this and less than half of an even
+#: share: of a small table's classes, those that are alike are not.
+RARE_SHARE, RARE_ROWS, RARE_OF_EVEN = 0.01, 30, 0.5
 #: Names in a sentence.
 MOST_NAMES = 5
 
@@ -156,7 +157,8 @@ def _rare(labels: Sequence[Labels]) -> Iterator[Finding]:
             continue
         counts = np.bincount(codes, minlength=len(one.classes))
         rarest = int(counts.argmin())
-        if counts[rarest] < max(RARE_ROWS, RARE_SHARE * len(codes)):
+        share, even = counts[rarest] / len(codes), 1 / len(one.classes)
+        if share < RARE_SHARE or (counts[rarest] < RARE_ROWS and share < RARE_OF_EVEN * even):
             found.append(
                 (int(counts[rarest]), f"{one.task} = {one.classes[rarest]} ({counts[rarest]} of {len(codes)})")
             )

@@ -1,7 +1,8 @@
 """Which rows train, which choose, which judge: made once, by one seed, for all tasks at once."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,7 @@ def make_splits(
         >>> (splits["one"].parts == splits["two"].parts[::-1]).all()
         np.True_
     """
-    of = settings_by_table(tables, settings, own)
+    of = settings_by_table({name: table for name, (table, _) in tables.items()}, settings, own)
     places = {name: f"split of table {name!r}" if len(tables) > 1 else "split" for name in tables}
     parts, drawn = {}, {}
     for name, (table, tasks) in tables.items():
@@ -91,9 +92,14 @@ def make_splits(
 
 
 def settings_by_table(
-    tables: Collection[str], settings: SplitSettings, own: Mapping[str, SplitSettings]
+    tables: Mapping[str, Any], settings: SplitSettings, own: Mapping[str, SplitSettings]
 ) -> dict[str, SplitSettings]:
-    """The settings of each table.
+    """The settings of each table: where nothing is said, by the column that its reader made of the parts.
+
+    Args:
+        tables: name -> table, in memory or streamed.
+        settings: of all tables but those in `own`.
+        own: table -> its own settings.
 
     Raises:
         SchemaError: settings for a table that is not there.
@@ -101,7 +107,9 @@ def settings_by_table(
     for name in own:
         if name not in tables:
             raise SchemaError(f"splits: there is no table {name!r}; {nearest(name, tables)}")
-    return {name: own.get(name, settings) for name in tables}
+    of = {name: own.get(name, settings) for name in tables}
+    made = {name: getattr(table, "split_column", None) for name, table in tables.items()}  # no streamed one has it
+    return {name: replace(one, column=made[name]) if one == SplitSettings() else one for name, one in of.items()}
 
 
 def entities_of(

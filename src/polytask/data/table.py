@@ -29,6 +29,9 @@ class Table:
         origin: how it is made again of files, where reading `source` alone would not do (see `Steps`); plain JSON.
         notes: sentences that say what was left out on the way here.
         value: where the table holds the rows of one value of a column, that value.
+        merged_from: of a merged table, column -> the tables that had it; a column is missing where they have no row.
+        split_column: a column that its reader made of the parts that the data come in; it divides the rows where no
+            settings say otherwise, and is no input.
 
     Raises:
         SchemaError: no rows, no columns, a name that stands twice or is no string, an unknown kind or column
@@ -49,9 +52,12 @@ class Table:
         origin: Mapping[str, Any] | None = None,
         notes: Sequence[str] = (),
         value: str | None = None,
+        split_column: str | None = None,
+        merged_from: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.source = source
         self.origin, self.notes, self.value = origin, tuple(notes), value
+        self.split_column, self.merged_from = split_column, dict(merged_from or {})
         _check_frame(frame, f"{source}: " if source else "")
         self.frame = without_arrow_types(frame.reset_index(drop=True))
         self.columns: tuple[str, ...] = tuple(frame.columns)
@@ -83,11 +89,11 @@ class Table:
             from polytask.data.read import read  # read makes Tables, so it stands above this file
 
             return read(data, kinds=kinds)
-        from polytask.data.readers import frame_of_dataset, is_dataset
+        from polytask.data.readers import frame_of_dataset, is_dataset, made_split
 
         if is_dataset(data):
             frame, found = frame_of_dataset(data)
-            return cls(frame, kinds={**found, **(kinds or {})})
+            return cls(frame, kinds={**found, **(kinds or {})}, split_column=made_split(frame, found))
         raise SchemaError(
             f"a table is a path, a pandas DataFrame, a pyarrow Table or a polytask Table, got {type(data).__name__}"
         )
@@ -142,7 +148,14 @@ class Table:
     def take(self, rows: np.ndarray) -> "Table":
         """These rows (positions, or true/false for each), with the kinds of the whole table."""
         kinds = {name: self.kind(name) for name in self.columns}
-        found = Table(self.frame.iloc[rows], kinds=kinds, source=self.source, notes=self.notes)
+        found = Table(
+            self.frame.iloc[rows],
+            kinds=kinds,
+            source=self.source,
+            notes=self.notes,
+            split_column=self.split_column,
+            merged_from=self.merged_from,
+        )
         if not self.unreadable:
             return found
         taken = np.arange(self.num_rows)[rows]
@@ -175,7 +188,14 @@ class Table:
 
     def _like(self, kinds: Mapping[str, str]) -> "Table":
         found = Table(
-            self.frame, kinds=kinds, source=self.source, origin=self.origin, notes=self.notes, value=self.value
+            self.frame,
+            kinds=kinds,
+            source=self.source,
+            origin=self.origin,
+            notes=self.notes,
+            value=self.value,
+            split_column=self.split_column,
+            merged_from=self.merged_from,
         )
         found.unreadable = self.unreadable
         return found

@@ -77,7 +77,7 @@ def _reasons(cells: MediaCells) -> list[tuple[int, str]]:
     found = []
     for k, row in enumerate(cells.rows):
         try:
-            cells[k]
+            cells.tried(k)
         except SchemaError as error:
             found.append((row, str(error)))
     return found

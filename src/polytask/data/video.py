@@ -59,7 +59,7 @@ def _of_folder(path: Path, place: str, name: str) -> np.ndarray:
     files = sorted((file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES), key=_natural)
     if not files:
         raise SchemaError(f"{place}: the folder {str(path)!r} has no pictures, but a video's frames are wanted")
-    frames = [pixels_of(str(file), Path(), f"{place}, frame {file.name!r}", name) for file in files]
+    frames = [pixels_of(str(file), Path(), place, name) for file in files]
     for file, frame in zip(files, frames, strict=True):
         if frame.shape != frames[0].shape:
             raise SchemaError(

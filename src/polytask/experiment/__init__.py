@@ -17,6 +17,7 @@ from polytask.experiment.pseudo_labels import pseudo_label
 from polytask.experiment.resume import first_difference, without_path
 from polytask.experiment.run import run
 from polytask.experiment.sources import ALL, Source
+from polytask.experiment.split_notices import of_made_splits
 
 __all__ = [
     "ALL",
@@ -36,6 +37,7 @@ __all__ = [
     "load_sources",
     "look_over",
     "make_blueprint",
+    "of_made_splits",
     "own_state",
     "pseudo_label",
     "run",

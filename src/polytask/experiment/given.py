@@ -226,7 +226,8 @@ def input_columns(settings: DataSettings, sources: Mapping[str, Source]) -> list
     check_columns("inputs", settings.inputs or (), {name: source.table for name, source in sources.items()})
     for name, source in sources.items():
         known = source.table.columns
-        ignore = [column for column in (*settings.ignore, *settings.splitting_columns) if column in known]
+        dividing = (*settings.splitting_columns, source.table.split_column)
+        ignore = [column for column in (*settings.ignore, *dividing) if column in known]
         if settings.inputs is None:
             here = default_inputs(
                 source.table, tasks, ignore, settings.split, place=f"table {name!r}: " * (len(sources) > 1)

@@ -11,6 +11,7 @@ from polytask.experiment.choices import Experiment
 from polytask.experiment.more_rows import notices, plan
 from polytask.experiment.prepare import Prepared
 from polytask.experiment.sources import ALL, Source
+from polytask.experiment.split_notices import of_made_splits
 from polytask.experiment.stream_notices import of_streams
 from polytask.experiment.unlabelled import rows_without_labels
 from polytask.sharing import Sharing
@@ -49,7 +50,11 @@ def tell(
     """
     for note in dict.fromkeys(note for source in sources.values() for note in source.table.notes):
         say(note)
-    for sentence in (*_rows(experiment, prepared, sources), *_key(experiment, sources)):
+    for sentence in (
+        *of_made_splits(experiment.data, sources),
+        *_rows(experiment, prepared, sources),
+        *_key(experiment, sources),
+    ):
         say(sentence)
     is_many = len(prepared.blueprint.tasks) > MOST
     shown = prepared.blueprint.tasks[:MOST]

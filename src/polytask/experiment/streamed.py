@@ -55,7 +55,7 @@ def split_all(tables: Tables, settings: DataSettings) -> dict[str, Split]:
         ConfigError: rows that belong together over tables that deal them out differently.
         SchemaError: see `make_splits` and `split_stream`.
     """
-    key, of = settings.key, settings_by_table(tables, settings.split, settings.splits)
+    key, of = settings.key, settings_by_table({n: t for n, (t, _) in tables.items()}, settings.split, settings.splits)
     if key is not None:
         check_key(key, {n: t.preview if isinstance(t, StreamedTable) else t for n, (t, _) in tables.items()})
     _check_together(tables, of, key)

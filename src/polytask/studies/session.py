@@ -9,7 +9,7 @@ from typing import Any
 from polytask.config import Source as Place
 from polytask.data import Finding, read_splits, split_bytes
 from polytask.errors import ConfigError
-from polytask.experiment import ALL, Experiment, Say, absolute, own_state
+from polytask.experiment import ALL, Experiment, Say, absolute, of_made_splits, own_state
 from polytask.runs import RunFolder, environment, pick_device
 from polytask.studies.bench import Bench, additions, defined_in_script, threads_for
 from polytask.studies.citations import citations
@@ -202,6 +202,8 @@ class _Session:
     def _tell(self) -> None:
         for note in dict.fromkeys(note for table in self.data.tables.values() for note in table.notes):
             self.say(note)
+        for sentence in of_made_splits(self.setup.experiment.data, self.setup.sources):
+            self.say(sentence)
         for name, split in self.data.splits[0].items():
             where = "" if name == ALL else f"{name}: "
             counts = split.counts()

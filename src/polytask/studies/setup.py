@@ -6,7 +6,7 @@ from typing import Any
 
 from polytask.config import Source as Place
 from polytask.config import plain
-from polytask.data import Finding, Split, make_folds, make_splits
+from polytask.data import Finding, Split, make_folds, make_splits, settings_by_table
 from polytask.errors import ConfigError, SchemaError, nearest
 from polytask.experiment import Experiment, Source, as_trained, input_columns, load_sources, look_over
 from polytask.studies.baselines import BASELINES
@@ -86,16 +86,19 @@ class Setup:
         data, number = self.experiment.data, self.settings.num_splits
         if self.settings.num_folds is not None:
             return make_folds(tables, data.split, self.settings.num_folds, key=data.key, own=data.splits)
-        for split in (data.split, *data.splits.values()):
+        of = settings_by_table({name: s.table for name, s in self.sources.items()}, data.split, data.splits)
+        for split in of.values():
             if number > 1 and (split.column or split.by_time or split.largest_first):
                 how = f"column {split.column!r}" if split.column else f"time ({split.by_time!r})"
                 how = f"the size of groups ({split.by_group!r})" if split.largest_first else how
-                raise ConfigError(f"study.resplits: the rows are divided by {how}, in one way only; leave resplits out")
+                anew = "" if split in (data.split, *data.splits.values()) else ", or draw anew by split: {seed: 1}"
+                raise ConfigError(
+                    f"study.resplits: the rows are divided by {how}, in one way only; leave resplits out{anew}"
+                )
         found = []
         for k in range(number):
-            own = {name: replace(split, seed=split.seed + k) for name, split in data.splits.items()}
-            split = replace(data.split, seed=data.split.seed + k)
-            found.append(make_splits(tables, split, key=data.key, own=own))
+            own = {name: replace(split, seed=split.seed + k) for name, split in of.items()}
+            found.append(make_splits(tables, data.split, key=data.key, own=own))
         for name, of_table in found[0].items():
             if not len(of_table.rows("test")):
                 raise ConfigError(

@@ -21,7 +21,28 @@ def test_a_folder_a_part_and_a_folder_a_class(draw, tmp_path):
         ("val/dog/3.png", "dog", "validation"),
         ("test/cat/4.png", "cat", "test"),
     }
-    assert [table.kind(name) for name in table.columns] == ["image", "category", "category"]
+    assert [table.kind(name) for name in table.columns] == ["image", "category", "id"]
+
+
+def test_the_parts_of_the_folders_divide_the_rows(draw, tmp_path, capsys):
+    for part, count in {"train": 12, "val": 3, "test": 4}.items():
+        for k in range(2 * count):
+            pixels = np.full((28, 28), 30 + 150 * (k % 2) + k, dtype=np.uint8)
+            draw(f"pictures/{part}/{('dark', 'light')[k % 2]}/{k}.png", pixels=pixels)
+    tasks, settings = [pt.Classification("label")], {"epochs": 1, "batch_size": 8}
+    table = pt.read(tmp_path / "pictures")
+    run = pt.fit(tmp_path / "pictures", tasks, folder=tmp_path / "run", **settings)
+    said = capsys.readouterr().err
+    assert "rows are split by the column 'split', the parts in which the data come" in said
+    assert "inputs: 1 image (image)" in said
+    words = table.frame["split"].to_numpy()
+    for part in ("train", "validation", "test"):
+        np.testing.assert_array_equal(run.split().rows(part), np.flatnonzero(words == part))
+    drawn = pt.fit(table, tasks, folder=tmp_path / "drawn", split={"seed": 1}, kinds={"split": "category"}, **settings)
+    said = capsys.readouterr().err
+    assert "the parts in which" not in said
+    assert "inputs: 1 image (image)" in said  # it tells the part, whatever its kind
+    assert len(drawn.split().rows("train")) != 24 or set(words[drawn.split().rows("train")]) != {"train"}
 
 
 def test_without_parts(draw, tmp_path):

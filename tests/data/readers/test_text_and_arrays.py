@@ -125,6 +125,9 @@ def test_datasets():
     assert pt.Table.of(data.select([2, 0])).frame["label"].tolist() == ["no", "yes"]
     both = pt.Table.of(datasets.DatasetDict(train=data, test=data.select([0])))
     assert both.frame["split"].tolist() == ["train"] * 3 + ["test"]
+    assert (both.kind("split"), both.split_column) == ("id", "split")
+    assert pt.Table.of(datasets.DatasetDict(train=data)).split_column is None  # it divides nothing
+    assert pt.Table.of(datasets.DatasetDict(train=data, spare=data)).split_column is None
     with pytest.raises(SchemaError, match="is streamed"):
         pt.Table.of(data.to_iterable_dataset())
 

@@ -6,7 +6,7 @@ from polytask.data.readers.hugging_face import frame_of_dataset, is_dataset
 from polytask.data.readers.image_folder import read_image_folder
 from polytask.data.readers.masks import check_masks, has_masks, read_mask, read_masks
 from polytask.data.readers.npz import read_npz
-from polytask.data.readers.pictures import is_picture
+from polytask.data.readers.pictures import is_picture, made_split
 from polytask.data.readers.voc import is_voc, read_voc
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "is_dataset",
     "is_picture",
     "is_voc",
+    "made_split",
     "read_image_folder",
     "read_mask",
     "read_masks",

@@ -36,7 +36,7 @@ def frame_of_dataset(data: Any) -> tuple[pd.DataFrame, dict[str, str]]:
         if "split" in columns[0]:
             raise SchemaError("the DatasetDict has a column 'split', which is to say the part; rename_column it first")
         frames = [frame.assign(split=name) for name, (frame, _) in parts.items()]
-        return pd.concat(frames, ignore_index=True), {**next(iter(parts.values()))[1], "split": "category"}
+        return pd.concat(frames, ignore_index=True), {**next(iter(parts.values()))[1], "split": "id"}
     if not hasattr(data, "with_format") or not hasattr(data, "__len__"):
         raise SchemaError(
             f"a {type(data).__name__} is streamed; Dataset.from_generator, or load_dataset without streaming, reads it"

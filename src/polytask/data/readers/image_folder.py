@@ -34,7 +34,7 @@ def read_image_folder(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     kinds = {"image": "image", "label": "category"}
     if None in parts.values():
         return frame.drop(columns="split"), kinds
-    return frame, kinds | {"split": "category"}
+    return frame, kinds | {"split": "id"}
 
 
 def _check_none_loose(folder: Path) -> None:

@@ -58,7 +58,7 @@ def read_masks(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     kinds = {"image": "image", "mask": "image"}
     if any(part is None for *_, part in places):
         return frame.drop(columns="split"), kinds
-    return frame, kinds | {"split": "category"}
+    return frame, kinds | {"split": "id"}
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

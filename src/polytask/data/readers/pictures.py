@@ -1,7 +1,10 @@
 """Pictures in folders: which files are some, and how large they are."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+import pandas as pd
 
 from polytask.data.schema import IMAGE_SUFFIXES
 from polytask.errors import MissingExtraError, SchemaError
@@ -16,6 +19,20 @@ PARTS = {
     "dev": "validation",
     "test": "test",
 }
+
+
+def made_split(frame: pd.DataFrame, kinds: Mapping[str, str]) -> str | None:
+    """The column that a reader made of the parts, where it divides the rows: into training and another part.
+
+    Args:
+        frame: the columns.
+        kinds: what the reader says of them; of a column of its own making it says id.
+    """
+    if kinds.get("split") != "id":
+        return None
+    words = [str(word).lower() for word in frame["split"].unique()]
+    parts = {PARTS.get(word) for word in words}
+    return "split" if "train" in parts and len(parts) > 1 and None not in parts else None
 
 
 def is_hidden(path: Path) -> bool:

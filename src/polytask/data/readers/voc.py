@@ -46,7 +46,7 @@ def read_voc(folder: Path) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
     notes = [] if from_zero is None else [f"boxes count from 0, not from 1 as in VOC: {from_zero.name} has one at 0"]
     split = _split_of(folder, [file.stem for file in files])
     if split is not None:
-        frame, kinds = frame.assign(split=pd.Series(split, dtype=object)), kinds | {"split": "category"}
+        frame, kinds = frame.assign(split=pd.Series(split, dtype=object)), kinds | {"split": "id"}
         unlisted = frame["split"].isna()
         if unlisted.any():
             notes.append(f"{int(unlisted.sum()):,} of {len(frame):,} pictures are in no list of ImageSets and left out")
