@@ -10,7 +10,7 @@ from polytask.experiment import Experiment
 from polytask.yaml_file import parse_yaml
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs" / "howto" / "data.md").read_text(encoding="utf-8")
-SPLITS = TEXT.split("## Splits\n")[1].split("\n## ")[0]
+SPLITS, RARE = (TEXT.split(f"## {title}\n")[1].split("\n## ")[0] for title in ("Splits", "Rare classes"))
 
 
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", SPLITS, flags=re.DOTALL))
@@ -27,5 +27,4 @@ def test_the_splits_are_settings(written):
 
 
 def test_every_way_to_resample_is_named():
-    rare = TEXT.split("## Rare classes\n")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", rare, flags=re.MULTILINE)) == set(RESAMPLERS)
+    assert set(re.findall(r"^\| `(\w+)` \|", RARE, flags=re.MULTILINE)) == set(RESAMPLERS)

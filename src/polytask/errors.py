@@ -4,8 +4,11 @@
 configuration or a Run folder holds. All are `PolytaskError`, which the command line prints as one sentence.
 """
 
+import sys
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
+from types import FrameType
 
 
 class PolytaskError(ValueError):
@@ -62,3 +65,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return f"did you mean {close[0]!r}?"
     shown = ", ".join(names[:20]) + (f" … ({len(names)} in all)" if len(names) > 20 else "")
     return f"known: {shown}"
+
+
+def warn_user(sentence: str) -> None:
+    """A UserWarning that points at the user's line: the one that called polytask, whatever lies between."""
+    frame: FrameType | None = sys._getframe(1)
+    level = inside = 2  # 1 is this function
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").split(".")[0] == "polytask":
+            inside = level
+        frame, level = frame.f_back, level + 1
+    warnings.warn(sentence, UserWarning, stacklevel=inside + 1)

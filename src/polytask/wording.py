@@ -40,6 +40,16 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f", … {len(names) - most} more" if len(names) > most else "")
 
 
+def counted(number: int, noun: str, many: str | None = None) -> str:
+    """A number and what it counts.
+
+    Example:
+        >>> counted(1, "epoch"), counted(2_000, "epoch"), counted(2, "category", "categories")
+        ('1 epoch', '2,000 epochs', '2 categories')
+    """
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
 def reason(error: Exception) -> str:
     """The first line of an error from elsewhere, without the addresses of objects in memory; its class, if it is mute.
 

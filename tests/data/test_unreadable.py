@@ -50,8 +50,12 @@ def test_a_run_counts_and_names_them(tmp_path, capsys):
     assert len(kept["first"]) == 3
     assert Preprocessor.load(tmp_path / "run" / "preprocessing").skips_unreadable
     run.evaluate()
-    with pytest.warns(UserWarning, match="column 'x': 1 cell cannot be read and counts as missing"):
+    with pytest.warns(UserWarning, match="column 'x': 1 cell cannot be read and counts as missing") as warned:
         assert len(run.predict(frame()[:5])) == 5
+    assert warned[0].filename == __file__  # where it was asked for, not inside
+    assert run.summary().splitlines()[1].startswith("trained 1 epoch in")
+    (reads,) = (line for line in run.summary().splitlines() if line.startswith("reads "))
+    assert reads == "reads 2 numbers, 1 picture"  # a column and where the picture is missing; no zeros
 
 
 def test_only_two_words_are_known():

@@ -39,6 +39,17 @@ def test_the_splits_are_those_of_the_windows(path):
     assert split.counts() == {"train": 31, "validation": 11, "test": 11, "dropped": 0}
 
 
+def test_made_columns_are_not_said_to_be_left_out(path, tmp_path, capsys):
+    table = pt.windows(pd.read_parquet(path), **WINDOWS)
+    run = pt.fit(table, [pt.VectorRegression("load")], epochs=1, folder=tmp_path / "run")
+    said = capsys.readouterr().err
+    assert "no input" not in said
+    assert "rows are split by the column 'split'" in said  # windows overlap: never at random
+    counts = table.frame["split"].value_counts()
+    assert {part: run.split().counts()[part] for part in counts.index} == counts.to_dict()
+    pt.fit(table.with_kinds({"history": "sequence"}), [pt.VectorRegression("heat")], epochs=1, folder=tmp_path / "b")
+
+
 def test_a_written_experiment_reads_back(path):
     written = experiment(path, flat=True)
     assert Experiment.read(written.written()) == written

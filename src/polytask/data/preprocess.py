@@ -1,7 +1,6 @@
 """Preprocessing: fitted on the training rows alone, stored without pickle, applied alike ever after."""
 
 import json
-import warnings
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -31,7 +30,7 @@ from polytask.data.split_settings import SplitSettings
 from polytask.data.table import Table
 from polytask.data.unreadable import skip_unreadable
 from polytask.data.workers import Workers
-from polytask.errors import RunError, SchemaError, nearest
+from polytask.errors import RunError, SchemaError, nearest, warn_user
 from polytask.feature import CATEGORIES, NUMBERS, InputSpec
 from polytask.ragged import InputRows
 from polytask.tasks import Task
@@ -225,7 +224,7 @@ class Preprocessor:
             kinds = {column.name: column.kind for column in self.prepared if isinstance(column, DecodedColumn)}
             table, found = skip_unreadable(table, kinds, rows)
             for each in found:
-                warnings.warn(each.sentence, stacklevel=3)
+                warn_user(each.sentence)
         return table
 
     def lacking(self, table: Table) -> list[str]:

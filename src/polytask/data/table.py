@@ -29,6 +29,7 @@ class Table:
         origin: how it is made again of files, where reading `source` alone would not do (see `Steps`); plain JSON.
         notes: sentences that say what was left out on the way here.
         value: where the table holds the rows of one value of a column, that value.
+        made: columns that were made along with the rows, beside inputs and targets or as targets of others.
         merged_from: of a merged table, column -> the tables that had it; a column is missing where they have no row.
         split_column: a column that its reader made of the parts that the data come in; it divides the rows where no
             settings say otherwise, and is no input.
@@ -54,10 +55,11 @@ class Table:
         value: str | None = None,
         split_column: str | None = None,
         merged_from: Mapping[str, Sequence[str]] | None = None,
+        made: Sequence[str] = (),
     ) -> None:
         self.source = source
         self.origin, self.notes, self.value = origin, tuple(notes), value
-        self.split_column, self.merged_from = split_column, dict(merged_from or {})
+        self.split_column, self.merged_from, self.made = split_column, dict(merged_from or {}), tuple(made)
         _check_frame(frame, f"{source}: " if source else "")
         self.frame = without_arrow_types(frame.reset_index(drop=True))
         self.columns: tuple[str, ...] = tuple(frame.columns)
@@ -155,6 +157,7 @@ class Table:
             notes=self.notes,
             split_column=self.split_column,
             merged_from=self.merged_from,
+            made=self.made,
         )
         if not self.unreadable:
             return found
@@ -196,6 +199,7 @@ class Table:
             value=self.value,
             split_column=self.split_column,
             merged_from=self.merged_from,
+            made=self.made,
         )
         found.unreadable = self.unreadable
         return found

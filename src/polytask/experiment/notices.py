@@ -6,7 +6,7 @@ from typing import Any
 
 from polytask.balance import BALANCERS
 from polytask.config import constructors, plain
-from polytask.data import SELECTABLE, Finding
+from polytask.data import SELECTABLE, Finding, Table
 from polytask.experiment.choices import Experiment
 from polytask.experiment.more_rows import notices, plan
 from polytask.experiment.prepare import Prepared
@@ -160,11 +160,16 @@ def _columns(experiment: Experiment, prepared: Prepared, sources: Mapping[str, S
         unjudged = f"; kept as they cannot be judged: {listed(others)}" if others else ""
         number = len(prepared.preprocessor.prepared)
         yield f"selected {number} input columns, left out {len(unselected)}: {listed(unselected)}{unjudged}"
-    columns = [column for source in sources.values() for column in source.schema.columns]
-    unread = {c.name: c.kind for c in columns if c.kind in ("id", "other")}
+    columns = [(column, source.table) for source in sources.values() for column in source.schema.columns]
+    unread = {c.name: c.kind for c, of in columns if c.kind in ("id", "other") and not _is_said(c.name, of)}
     shown = [f"{name}: {kind}" for name, kind in unread.items() if name not in experiment.data.ignore]
     if shown and experiment.data.inputs is None:
         yield f"left out, of a kind that is no input ({listed(shown)}); see data.kinds and data.ignore"
+
+
+def _is_said(column: str, table: Table) -> bool:
+    """Whether a column was made along with the table, as those of windows are; nobody takes it for an input."""
+    return column in table.made or column == table.split_column
 
 
 def _apart(experiment: Experiment, sources: Mapping[str, Source]) -> Iterator[str]:

@@ -341,7 +341,8 @@ class Run:
         head, validation = self.folder.read_json("run.json"), self.metrics["validation"]
         text = overview(self.model(), self.blueprint, head, validation)
         count = len(self.findings)
-        warned = f"\nthe lint warned {count} times: see findings" if count else ""
+        times = "once" if count == 1 else f"{count} times"
+        warned = f"\nthe lint warned {times}: see Run.findings, or lint.json in its folder" if count else ""
         return f"Run {self.path}\n{text}{warned}"
 
     def graph(self, best_for: str = "mean") -> ModelGraph:

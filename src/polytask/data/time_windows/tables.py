@@ -177,4 +177,11 @@ def _with_arrays(
     kinds |= dict.fromkeys(frame.columns, "id")
     if settings.group in table.overrides:
         kinds[str(settings.group)] = table.overrides[str(settings.group)]
-    return Table(pd.DataFrame(arrays).join(frame), kinds=kinds, source=table.source, notes=notes)
+    return Table(
+        pd.DataFrame(arrays).join(frame),
+        kinds=kinds,
+        source=table.source,
+        notes=notes,
+        split_column=SPLIT,
+        made=(*names, *frame.columns),
+    )
