@@ -41,10 +41,12 @@ class Node:
             ('tails.price.1', 'experts.0.2')
             >>> Node("heads.task_price", "head").label
             'head of price'
+            >>> Node("inputs.<mask> words", "input").label
+            'places of words'
         """
         place = self.name.partition(".")[2]
         if self.kind == "input":
-            return place.strip("<>")
+            return re.sub("^<mask> ", "places of ", place).strip("<>")
         bare = place if self.kind == "task" else re.sub(r"(^|\.)task_|(?<=\.)stages\.", r"\1", place)
         return f"head of {bare}" if self.kind == "head" else bare
 
