@@ -53,7 +53,7 @@ class Case:
         return "-".join([self.name, *(f"{key}={value}" for key, value in self.settings.items())])
 
 
-NO_NORM = {"lenet": "has none in the stages", "fusion": "has none in the stages"}
+NO_NORM = {"lenet": "has none in the stages", "fusion": "has none in the stages", "conv1d": "has none in the stages"}
 NORMED = {"mlp": {**NARROW["mlp"], "batch_norm": True}}
 
 #: At least one a scheme; the first of each is the one that is tried on every encoder.
