@@ -95,6 +95,31 @@ def interval(differences: np.ndarray, share: float) -> tuple[float, float]:
     return float(differences.mean() - half), float(differences.mean() + half)
 
 
+def record(rows: list[dict[str, Any]], share: float, seconds: float, threads: int) -> None:
+    """Writes the results down, with what they say of the difference."""
+    differences = np.array([row["network"] - row["mean_regularised_ridge"] for row in rows])
+    low, high = interval(differences, share)
+    verdict = "more" if low > 0 else "less" if high < 0 else "a tie"
+    write(
+        RESULTS / "school_exams.json",
+        question=str(__doc__),
+        command="python benchmarks/school_exams.py",
+        seconds=seconds,
+        rows=rows,
+        targets=[
+            {
+                "name": "network above ridge: lower end of the interval of the difference",
+                "value": low,
+                "target": 0.0,
+                "better": "higher",
+                "met": low > 0,
+            }
+        ],
+        threads=threads,
+        difference={"mean": float(differences.mean()), "low": low, "high": high, "verdict": verdict},
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / "examples")
@@ -117,27 +142,7 @@ def main() -> None:
             found = {"network": ours, "mean_regularised_ridge": of_ridge, "seconds": seconds}
             rows.append({"repeat": repeat, **{name: float(value) for name, value in found.items()}})
             print(rows[-1], file=sys.stderr)
-    differences = np.array([row["network"] - row["mean_regularised_ridge"] for row in rows])
-    low, high = interval(differences, len(test) / len(train))
-    verdict = "more" if low > 0 else "less" if high < 0 else "a tie"
-    write(
-        RESULTS / "school_exams.json",
-        question=str(__doc__),
-        command="python benchmarks/school_exams.py",
-        seconds=time.perf_counter() - began,
-        rows=rows,
-        targets=[
-            {
-                "name": "network above ridge: lower end of the interval of the difference",
-                "value": low,
-                "target": 0.0,
-                "better": "higher",
-                "met": low > 0,
-            }
-        ],
-        threads=options.threads,
-        difference={"mean": float(differences.mean()), "low": low, "high": high, "verdict": verdict},
-    )
+    record(rows, len(test) / len(train), time.perf_counter() - began, options.threads)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ class Targets:
     present: dict[str, Rows]
     weight: dict[str, Rows]
 
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return len(next(iter(self.values.values())))
+
     def labelled(self) -> dict[str, Tensor]:
         """By task, the rows that have a label of positive weight, bool `[rows]` on the CPU."""
         found = {}

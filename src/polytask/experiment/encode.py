@@ -149,7 +149,7 @@ def _with_others(targets: Targets, others: Sequence[Task], prepared: Prepared) -
     """With targets of other tasks that are missing in every row."""
     if not others:
         return targets
-    num_rows = len(next(iter(targets.values.values())))
+    num_rows = targets.num_rows
     return joined(targets, no_targets(others, prepared.blueprint.fitted, num_rows))
 
 

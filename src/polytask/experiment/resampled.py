@@ -41,6 +41,6 @@ def resampled(
     inputs, targets = resampler.extended(inputs, targets, source.tasks, fitted, generator)
     about = resampler.said(before, targets, source.tasks, fitted)
     if about:
-        number = len(next(iter(targets.values.values())))
+        number = targets.num_rows
         say(f"{resampler.name}: {number:,} training rows are made of {len(rows):,} ({about})")
     return inputs, targets

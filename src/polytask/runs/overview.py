@@ -28,6 +28,12 @@ def overview(model: Model, blueprint: Blueprint, head: Mapping[str, Any], valida
     return "\n".join(lines)
 
 
+def warned(count: int) -> str:
+    """The line that says how often the lint warned; nothing where it did not."""
+    times = "once" if count == 1 else f"{count} times"
+    return f"\nthe lint warned {times}: see Run.findings, or lint.json in its folder" if count else ""
+
+
 def _inputs(spec: InputSpec) -> str:
     """How many inputs there are of each sort that there is any of."""
     found = {

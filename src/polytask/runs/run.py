@@ -36,7 +36,7 @@ from polytask.runs.evaluation import TaskScores, judge, left_out, outputs_of, pr
 from polytask.runs.folder import RunFolder
 from polytask.runs.graph import ModelGraph
 from polytask.runs.opening import own_tables
-from polytask.runs.overview import overview
+from polytask.runs.overview import overview, warned
 from polytask.runs.test_part import open_test
 from polytask.runs.trace import graph_of
 from polytask.tasks import Task
@@ -340,10 +340,7 @@ class Run:
         """Tasks, skills, and parameters shared and owned, as text."""
         head, validation = self.folder.read_json("run.json"), self.metrics["validation"]
         text = overview(self.model(), self.blueprint, head, validation)
-        count = len(self.findings)
-        times = "once" if count == 1 else f"{count} times"
-        warned = f"\nthe lint warned {times}: see Run.findings, or lint.json in its folder" if count else ""
-        return f"Run {self.path}\n{text}{warned}"
+        return f"Run {self.path}\n{text}{warned(len(self.findings))}"
 
     def graph(self, best_for: str = "mean") -> ModelGraph:
         """The model as a graph: its parts, what flows where, and the tasks whose gradients reach each of them.
@@ -368,11 +365,13 @@ class Run:
 
     def _check_answerable(self, table: Table | StreamedTable, tasks: Sequence[Task], *, is_judged: bool) -> None:
         """Refuses a series that is not cut into windows, and rows that only some of the tasks can be asked of."""
-        if self._origin is not None and "history" in self._preprocessor().columns:
+        if self._origin is None and len(tasks) < 2:
+            return
+        read = self._preprocessor().columns
+        if self._origin is not None and "history" in read:
             notes = self.folder.read_json("run.json").get("notes", ())
             check_windows(table.columns, self._origin["steps"].get("windows"), notes)
         if len(tasks) > 1:
-            read = self._preprocessor().columns
             inputs = {task.name: [name for name in read if name not in self._absent([task])] for task in tasks}
             check_answerable(table.columns, tasks, inputs, is_judged=is_judged)
 

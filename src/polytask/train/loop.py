@@ -85,25 +85,7 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
         consistency = teacher.penalty()
         means = losses.means if isinstance(losses, Shares) else losses
         if means:
-            try:
-                weights = training_step(
-                    losses,
-                    session.shared,
-                    session.balancer,
-                    session.optimizer,
-                    penalty=_added(penalty, consistency),
-                    clip=clip,
-                    epoch=session.epoch,
-                    scores=session.scores,
-                    probe=probe,
-                    processes=session.processes,
-                    preference=session.model.sharing.preference_of_last_forward,
-                )
-            except ProcessError:
-                raise
-            except ValueError as error:
-                _check_finite(session, means)
-                raise TrainingError(f"epoch {session.epoch + 1}, step {session.step + 1}: {error}") from error
+            weights = _stepped(session, losses, means, penalty=_added(penalty, consistency), clip=clip, probe=probe)
             session.after_step()
             session.totals.add(means, weights, sum(batch.num_global_rows for _, batch in step), penalty, consistency)
         session.step += 1
@@ -111,6 +93,27 @@ def _train_epoch(session: Session, folder: RunFolder, progress: Progress) -> Non
         if session.team.is_first and time.monotonic() - saved_at >= session.settings.checkpoint_seconds:
             save_checkpoint(session, folder)
             saved_at = time.monotonic()
+
+
+def _stepped(session: Session, losses: Any, means: Mapping[str, torch.Tensor], **more: Any) -> dict[str, float]:
+    """Takes the step that these losses ask for and returns the tasks' weights; an error says which step it was."""
+    try:
+        return training_step(
+            losses,
+            session.shared,
+            session.balancer,
+            session.optimizer,
+            epoch=session.epoch,
+            scores=session.scores,
+            processes=session.processes,
+            preference=session.model.sharing.preference_of_last_forward,
+            **more,
+        )
+    except ProcessError:
+        raise
+    except ValueError as error:
+        _check_finite(session, means)
+        raise TrainingError(f"epoch {session.epoch + 1}, step {session.step + 1}: {error}") from error
 
 
 def _added(*penalties: torch.Tensor | None) -> torch.Tensor | None:

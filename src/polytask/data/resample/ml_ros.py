@@ -92,7 +92,7 @@ class MLROS(Resampler):
 
     def labels(self, targets: Targets, tasks: Sequence[Task], fitted: Mapping[str, Fitted]) -> np.ndarray:
         """Which labels each row has, `[rows, labels]`."""
-        columns = [np.zeros((len(next(iter(targets.values.values()))), 0), dtype=bool)]
+        columns = [np.zeros((targets.num_rows, 0), dtype=bool)]
         for task in tasks:
             if task.name not in self.about(tasks):
                 continue

@@ -89,7 +89,7 @@ class Oversample(OfClass):
         generator: np.random.Generator,
     ) -> np.ndarray:
         """All rows, and the clones behind them."""
-        everything = np.arange(num_rows(targets))
+        everything = np.arange(targets.num_rows)
         task = self.own(targets)
         if task is None:
             return everything
@@ -126,7 +126,7 @@ class Undersample(OfClass):
         generator: np.random.Generator,
     ) -> np.ndarray:
         """The rows that are kept, in order."""
-        kept = np.ones(num_rows(targets), dtype=bool)
+        kept = np.ones(targets.num_rows, dtype=bool)
         task = self.own(targets)
         if task is None:
             return np.arange(len(kept))
@@ -149,8 +149,3 @@ def lacking_rows(codes: np.ndarray, ratio: float) -> np.ndarray:
     counts = np.bincount(codes[codes >= 0])
     wanted = round(ratio * int(counts.max(initial=0)))
     return np.where(counts > 0, np.maximum(wanted - counts, 0), 0)
-
-
-def num_rows(targets: Targets) -> int:
-    """Rows of these targets."""
-    return len(next(iter(targets.values.values())))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from polytask.data.resample.base import codes_of
-from polytask.data.resample.of_class import OfClass, lacking_rows, num_rows
+from polytask.data.resample.of_class import OfClass, lacking_rows
 from polytask.data.targets import Targets
 from polytask.errors import ConfigError, MissingExtraError
 from polytask.feature import CATEGORIES, NUMBERS
@@ -53,7 +53,7 @@ class SMOTE(OfClass):
         generator: np.random.Generator,
     ) -> np.ndarray:
         """All rows as they are."""
-        return np.arange(num_rows(targets))
+        return np.arange(targets.num_rows)
 
     def extended(
         self,
